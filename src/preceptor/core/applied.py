@@ -1,0 +1,74 @@
+"""`Applied`: what a transform decided, as data that is composed and applied later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """A smooth displacement given on a coarse grid of control points spanning the output grid, corners included.
+
+    Args:
+        control: ``(axis, *control points)`` float32: displacement in output voxels along each axis.
+    """
+
+    control: np.ndarray
+
+
+@dataclass(frozen=True)
+class Spatial:
+    """Where each voxel of the output comes from: ``input = matrix @ (output + displacement(output))``, in voxels.
+
+    Spatial transforms of a case compose into one map, which is applied once. Applied in recipe order: the first
+    transform's input is the image as it was.
+
+    Args:
+        matrix: ``(space_dims + 1, space_dims + 1)`` homogeneous, output voxel to input voxel.
+        shape: Of the output grid; None keeps the input's.
+        affine_mm: Of the output grid; None where the transform varies the picture on the same grid (augmentation).
+        displacement: Or None.
+        relabel: ``{mask: {value: value}}`` for label maps whose sides a mirror swaps.
+        parameters: What was drawn, JSON.
+    """
+
+    matrix: np.ndarray
+    shape: tuple[int, ...] | None = None
+    affine_mm: np.ndarray | None = None
+    displacement: Displacement | None = None
+    relabel: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """A function of the pixel values, applied to every view (or to those named).
+
+    Args:
+        function: ``(channel, *space) float32 tensor -> the same shape``; may work in place.
+        views: Views it applies to; None for all. Masks are never touched.
+        parameters: What was drawn, JSON.
+        inverse: The function back, where one exists.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    views: tuple[str, ...] | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inverse: Callable[[Tensor], Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The dice said no: the case stays as it is."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+Applied = Spatial | Intensity | Nothing

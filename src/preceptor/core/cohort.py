@@ -1,0 +1,260 @@
+"""`Case` and `Cohort`: who was imaged, where each file is, what is known, and who sits in which split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import CohortError
+from .image import Image
+
+if TYPE_CHECKING:
+    import pandas
+
+ROLES = ("train", "tune", "calibrate", "test", "adapt", "external")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to answer a question about: a scan, a study with several views, a slide.
+
+    Args:
+        key: The case's name inside preceptor: unique in the cohort, safe to print.
+        images: ``{view: source}``. A source is a path relative to the cohort's root (a file, or the folder of one
+            DICOM series), or ``file.npz::member::index``. A missing view is absent, never an empty file.
+        patient: Who was imaged, as the data says it; None where no column names a patient.
+        masks: ``{name: source}`` of label maps and other dense truth.
+        labels: ``{name: value}`` per case: class names, numbers; None or NaN where unlabelled.
+        fields: ``{column: value}``: site, sex, age, study, time, scanner …
+        role: One of `ROLES`, or None before the split.
+        group: The merged identity: cases of one group never part in a split, and intervals resample groups.
+            Equals `patient` until a check finds one patient under two ids.
+    """
+
+    key: str
+    images: Mapping[str, str]
+    patient: str | None = None
+    masks: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    role: str | None = None
+    group: str | None = None
+
+    @property
+    def cluster(self) -> str:
+        """What is resampled and kept together: the merged identity, else the patient, else the case itself."""
+        return self.group or self.patient or self.key
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A case with its pixels: what transforms and tasks work on.
+
+    Args:
+        key: The case's key.
+        images: ``{view: Image}`` for the views that are there.
+        masks: ``{name: Image}``, each with `is_label` unless it is a dense quantity.
+        labels: Per-case labels, as in `Case`.
+        fields: As in `Case`.
+        mask_values: ``{mask: {value in the file: what it means}}`` declared by the task, for transforms that must
+            know sides or structures.
+    """
+
+    key: str
+    images: Mapping[str, Image]
+    masks: Mapping[str, Image] = field(default_factory=dict)
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    mask_values: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> Image:
+        """The image whose grid stands for the case: the first view, else the first mask."""
+        return next(iter((*self.images.values(), *self.masks.values())))
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Cases with the folder their sources are relative to.
+
+    Args:
+        cases: In a stable order.
+        root: Folder that sources are relative to.
+        name: What to call it in reports.
+        notes: Facts about the cohort that belong on the report (licence, known traps, exclusions), one a line.
+        exclusions: ``(reason, how many)`` in the order they were applied: the report draws the flow of exclusions.
+
+    Raises:
+        CohortError: Two cases share a key, or a role is none of `ROLES`.
+    """
+
+    cases: tuple[Case, ...]
+    root: Path
+    name: str = "cohort"
+    notes: tuple[str, ...] = ()
+    exclusions: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        twice = []
+        for case in self.cases:
+            if case.key in seen:
+                twice.append(case.key)
+            seen.add(case.key)
+            if case.role is not None and case.role not in ROLES:
+                raise CohortError(
+                    f"case {case.key} has the role '{case.role}'",
+                    expected=f"one of {', '.join(ROLES)}",
+                    code="role_unknown",
+                )
+        if twice:
+            raise CohortError(
+                f"{len(twice)} keys name more than one case: {', '.join(twice[:5])}",
+                expected="one key a case",
+                remedy="make the key from more columns (patient and study, say)",
+                code="key_twice",
+            )
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(self.cases)
+
+    def __getitem__(self, key: str) -> Case:
+        for case in self.cases:
+            if case.key == key:
+                return case
+        raise KeyError(key)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Every view any case has, in order of first appearance."""
+        return tuple(dict.fromkeys(view for case in self.cases for view in case.images))
+
+    @property
+    def knows_patients(self) -> bool:
+        """Whether patients are named. Where they are not, splits and intervals are by image, and reports say so."""
+        return bool(self.cases) and all(case.patient is not None for case in self.cases)
+
+    def with_role(self, *roles: str) -> tuple[Case, ...]:
+        """The cases whose role is one of these."""
+        return tuple(case for case in self.cases if case.role in roles)
+
+    def select(self, keep: Callable[[Case], bool], reason: str = "") -> Cohort:
+        """The cohort of the cases that `keep` says yes to; with a `reason` the others are counted as excluded."""
+        kept = tuple(case for case in self.cases if keep(case))
+        gone = len(self.cases) - len(kept)
+        exclusions = (*self.exclusions, (reason, gone)) if reason and gone else self.exclusions
+        return replace(self, cases=kept, exclusions=exclusions)
+
+    def with_cases(self, cases: Iterable[Case]) -> Cohort:
+        return replace(self, cases=tuple(cases))
+
+    def digest(self) -> str:
+        """A hash of every case and its role: the same cohort and the same split give the same sixteen letters."""
+        rows = [_row(case) for case in sorted(self.cases, key=lambda case: case.key)]
+        return hashlib.sha256(json.dumps(rows, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    def table(self) -> pandas.DataFrame:
+        """One row a case: key, patient, group, role, ``image:<view>``, ``mask:<name>``, ``label:<name>``, fields."""
+        import pandas
+
+        rows = [_row(case) for case in self.cases]
+        columns = dict.fromkeys(column for row in rows for column in row)
+        return pandas.DataFrame(rows, columns=list(columns))
+
+    def write(self, path: Path) -> None:
+        """Write the table as Parquet or CSV, by the suffix, with the root, name and notes beside it in the metadata.
+
+        CSV keeps the cases alone. The file is written aside and renamed, so it is never half there.
+        """
+        path = Path(path)
+        aside = path.with_name(path.name + ".part")
+        table = self.table()
+        if path.suffix == ".csv":
+            table.to_csv(aside, index=False)
+        else:
+            import pyarrow
+            import pyarrow.parquet
+
+            for column in table.columns:
+                if table[column].dtype == object and len({type(v) for v in table[column].dropna()}) > 1:
+                    table[column] = table[column].map(lambda v: None if _is_missing(v) else str(v))
+            arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
+            extra = {"root": str(self.root), "name": self.name, "notes": self.notes, "exclusions": self.exclusions}
+            arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"preceptor": json.dumps(extra)})
+            pyarrow.parquet.write_table(arrow, aside)
+        aside.replace(path)
+
+    @classmethod
+    def read(cls, path: Path, root: Path | None = None) -> Cohort:
+        """Read what `write` wrote.
+
+        Args:
+            path: A ``.parquet`` or ``.csv`` file.
+            root: Folder that sources are relative to; by default the stored root, else the file's own folder.
+
+        Raises:
+            CohortError: The file has no column ``key``.
+        """
+        import pandas
+
+        path = Path(path)
+        extra: dict[str, Any] = {}
+        if path.suffix == ".csv":
+            table = pandas.read_csv(path, dtype={"key": str, "patient": str, "group": str, "role": str})
+        else:
+            import pyarrow.parquet
+
+            arrow = pyarrow.parquet.read_table(path)
+            extra = json.loads((arrow.schema.metadata or {}).get(b"preceptor", b"{}"))
+            table = arrow.to_pandas()
+        if "key" not in table:
+            raise CohortError(
+                "the cohort table has no column 'key'",
+                where=path.name,
+                expected="columns key, patient, role, image:<view>, mask:<name>, label:<name>",
+                remedy="write it with `preceptor cohort build`",
+                code="no_key_column",
+            )
+        return cls(
+            cases=tuple(_case(row) for row in table.to_dict("records")),
+            root=Path(root or extra.get("root") or path.parent),
+            name=extra.get("name", path.stem),
+            notes=tuple(extra.get("notes", ())),
+            exclusions=tuple((reason, number) for reason, number in extra.get("exclusions", ())),
+        )
+
+
+_PREFIXES = {"image": "images", "mask": "masks", "label": "labels"}
+
+
+def _row(case: Case) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": case.key, "patient": case.patient, "group": case.group, "role": case.role}
+    for prefix, attribute in _PREFIXES.items():
+        row |= {f"{prefix}:{name}": value for name, value in getattr(case, attribute).items()}
+    return row | dict(case.fields)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _case(row: dict[str, Any]) -> Case:
+    parts: dict[str, dict[str, Any]] = {"images": {}, "masks": {}, "labels": {}, "fields": {}}
+    for column, value in row.items():
+        prefix, _, name = str(column).partition(":")
+        if column in ("key", "patient", "group", "role") or _is_missing(value):
+            continue
+        if name and prefix in _PREFIXES:
+            parts[_PREFIXES[prefix]][name] = value
+        else:
+            parts["fields"][str(column)] = value
+    text = {name: None if _is_missing(row.get(name)) else str(row[name]) for name in ("patient", "group", "role")}
+    return Case(key=str(row["key"]), **parts, **text)

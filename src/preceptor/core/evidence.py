@@ -1,0 +1,271 @@
+"""`Predictions`, `Finding`, `Evidence`, `Verdict`: what is stored, what is measured from it, and what is decided."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the task asked, as plain data: all that evaluators, reports and bundles need to know of it.
+
+    Args:
+        task: Name of the task's plug-in.
+        target: Name of the target in `Batch.targets`.
+        classes: Names in channel order. For segmentation the first is ``background``. For regression the quantity.
+        exclusive: Whether the classes exclude each other (softmax) or not (sigmoid).
+        dense: Whether there is an answer per voxel.
+        values: For dense answers, the value in the file that each class is written as, in the order of `classes`.
+        unit: Unit of a regressed quantity.
+    """
+
+    task: str
+    target: str
+    classes: tuple[str, ...]
+    exclusive: bool = True
+    dense: bool = False
+    values: tuple[int, ...] = ()
+    unit: str = ""
+
+    @property
+    def is_regression(self) -> bool:
+        return self.task == "regression"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Stored predictions: the only thing evaluators read, so anyone's model can be judged.
+
+    Args:
+        table: One row per case (and fit): ``key, patient, cluster, role, fit, output, truth, answer,
+            probability_<class>, uncertainty, accepted, reasons`` and the cohort's fields. ``truth`` and ``answer`` are
+            class names (multi-label: JSON ``{class: 0/1/null}``), numbers, or for dense answers the path of a map.
+            Dense rows also hold ``hash`` and ``truth_path``.
+        question: What was asked.
+        folder: Folder that map paths are relative to.
+        voxels: For dense answers, a keyed random sample of voxels with all probabilities and the truth:
+            columns ``key, truth`` (class index) and ``probability_<class>``.
+    """
+
+    table: pandas.DataFrame
+    question: Question
+    folder: Path
+    voxels: pandas.DataFrame | None = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def where(self, mask: Any) -> Predictions:
+        """The rows where `mask` is true, and their voxels."""
+        table = self.table[mask].reset_index(drop=True)
+        voxels = self.voxels
+        if voxels is not None:
+            voxels = voxels[voxels["key"].isin(table["key"])].reset_index(drop=True)
+        return replace(self, table=table, voxels=voxels)
+
+    def role(self, *roles: str) -> Predictions:
+        """The rows of these roles."""
+        return self.where(self.table["role"].isin(roles))
+
+    def probabilities(self) -> np.ndarray:
+        """``(case, class)`` float64 from the columns ``probability_<class>``."""
+        return self.table[[f"probability_{name}" for name in self.question.classes]].to_numpy(dtype=float)
+
+    def truth_index(self) -> np.ndarray:
+        """``(case,)`` class index of the truth, -1 where unlabelled (classification)."""
+        return self._index("truth")
+
+    def answer_index(self) -> np.ndarray:
+        """``(case,)`` class index of the answer (classification)."""
+        return self._index("answer")
+
+    def truth_matrix(self) -> np.ndarray:
+        """``(case, class)`` 0/1, NaN where unlabelled. One-hot for classification, as labelled for multi-label."""
+        import numpy as np
+
+        classes = self.question.classes
+        if self.question.exclusive:
+            index = self.truth_index()
+            matrix = np.full((len(index), len(classes)), np.nan)
+            known = index >= 0
+            matrix[known] = np.eye(len(classes))[index[known]]
+            return matrix
+        rows = [json.loads(text) for text in self.table["truth"]]
+        return np.array([[np.nan if row.get(name) is None else float(row[name]) for name in classes] for row in rows])
+
+    def clusters(self) -> np.ndarray:
+        """``(case,)`` integer id of each row's cluster (patient, or merged identity)."""
+        import numpy as np
+
+        return np.unique(self.table["cluster"].astype(str).to_numpy(), return_inverse=True)[1]
+
+    def _index(self, column: str) -> np.ndarray:
+        import numpy as np
+
+        position = {name: index for index, name in enumerate(self.question.classes)}
+        return np.array([position.get(value, -1) for value in self.table[column]], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measured thing, with its interval and the definition it was measured by.
+
+    Args:
+        name: The evaluator's name, or ``evaluator.part``.
+        value: The headline number; NaN where it is undefined (then a note says why).
+        definition: One sentence: what is averaged over what, how empty masks and ties count.
+        interval: ``(lower, upper)`` or None.
+        level: Of the interval.
+        method: How the interval was made ("bootstrap of patients, 2000 resamples, BCa").
+        cases: How many cases entered.
+        clusters: How many patients (or images, where no patient is named).
+        unit: Empty for a ratio.
+        higher_is_better: None where neither is.
+        parts: Findings per class, per site …
+        per_case: ``{key: value}`` where the measure exists per case.
+        curves: ``{name: {axis: [numbers]}}`` for plots, axes in the order drawn (x, y, lower, upper).
+        notes: What a reader must know to read the number right.
+        bootstrap: Resampled values, kept so that two findings can be compared in pairs; not written to JSON.
+    """
+
+    name: str
+    value: float
+    definition: str
+    interval: tuple[float, float] | None = None
+    level: float = 0.95
+    method: str = ""
+    cases: int = 0
+    clusters: int = 0
+    unit: str = ""
+    higher_is_better: bool | None = True
+    parts: Mapping[str, Finding] = field(default_factory=dict)
+    per_case: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, list]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    bootstrap: Any = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        record = asdict(replace(self, parts={}, bootstrap=None))
+        del record["bootstrap"]
+        return _finite(record | {"parts": {name: part.to_json() for name, part in self.parts.items()}})
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Finding:
+        values = dict(record)
+        nan_if_none = float("nan") if values["value"] is None else values["value"]
+        interval = values.get("interval")
+        return cls(
+            **values
+            | {
+                "value": nan_if_none,
+                "interval": None if interval is None else tuple(float("nan") if v is None else v for v in interval),
+                "notes": tuple(values.get("notes", ())),
+                "parts": {name: cls.from_json(part) for name, part in values.get("parts", {}).items()},
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate decided.
+
+    Args:
+        gate: The gate's name.
+        passed: Whether it holds.
+        sentence: Why, in words a reader of the report understands.
+    """
+
+    gate: str
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Evidence(Mapping[str, Finding]):
+    """Every finding of a run by name, with the verdicts and the problems that checks reported.
+
+    Args:
+        findings: By name. ``evidence["dice.anterior"]`` reaches a part.
+        verdicts: Of the recipe's gates, in order.
+        problems: What the cohort's checks reported, as plain records.
+        facts: Whatever else the report shows that is no measurement (roles and counts, wall time, device …), JSON.
+    """
+
+    findings: Mapping[str, Finding]
+    verdicts: tuple[Verdict, ...] = ()
+    problems: tuple[Mapping[str, Any], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Finding:
+        if name in self.findings:
+            return self.findings[name]
+        head, _, rest = name.partition(".")
+        finding = self.findings[head]
+        while rest:
+            for part in sorted(finding.parts, key=len, reverse=True):
+                if rest == part or rest.startswith(part + "."):
+                    finding, rest = finding.parts[part], rest[len(part) + 1 :]
+                    break
+            else:
+                raise KeyError(name)
+        return finding
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate holds."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, aside and renamed."""
+        record = {
+            "findings": {name: finding.to_json() for name, finding in self.findings.items()},
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+            "problems": list(self.problems),
+            "facts": dict(self.facts),
+        }
+        aside = path.with_name(path.name + ".part")
+        aside.write_text(json.dumps(_finite(record), indent=1), encoding="utf-8")
+        aside.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Evidence:
+        return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Evidence:
+        return cls(
+            {name: Finding.from_json(each) for name, each in record["findings"].items()},
+            tuple(Verdict(**each) for each in record["verdicts"]),
+            tuple(record["problems"]),
+            record["facts"],
+        )
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: undefined numbers are null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        return _finite(value.item())
+    if hasattr(value, "tolist"):
+        return _finite(value.tolist())
+    return value

@@ -1,0 +1,359 @@
+"""The twelve contracts: what a file in each plug-in folder must hold.
+
+A plug-in is one public class in one file; the file's name is its name in a recipe. The constructor's signature is the
+recipe's schema: every parameter is annotated (``int``, ``float``, ``bool``, ``str``, ``list[...]``, ``dict[...]``,
+``Literal[...]``, ``... | None``, ``Annotated[..., Ge(0)]`` from `annotated_types`, or a `Nested` plug-in) and its value is stored under
+its own name. Parameters in `RESERVED` are handed in by the machinery and are no part of the schema. The class docstring
+is the documentation (a summary line, Args, shapes, units, Returns, Raises, Source, Example). The classmethod `example`
+builds the smallest working instance: the contract tests run it.
+
+Anything fitted has ``fit(...) -> State`` and is applied with that state later: see `Fitted transforms` in `Transform` and
+`Safeguard`. Classes here are protocols: a plug-in satisfies its contract by having the methods and inherits nothing
+(methods and networks are `torch.nn.Module`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+from .batch import Batch, Directive, EpochEnd, Index, Step
+from .cohort import Case, Cohort, Sample
+from .errors import Problem
+from .evidence import Evidence, Finding, Predictions, Question, Verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from .applied import Applied
+
+#: Constructor parameters that the machinery fills in: they are no part of a recipe.
+RESERVED = ("inputs", "width", "root", "networks")
+
+#: A tree of arrays and JSON: what `fit` returns, sealed in the bundle.
+State = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Marks a parameter that is itself a plug-in of a folder, as in ``Annotated[dict | str, Nested("strategies")]``.
+
+    With ``many`` the parameter is a list of them.
+    """
+
+    slot: str
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network is fed, known once the cohort is prepared.
+
+    Args:
+        views: Names in a fixed order.
+        channels: Channels of each view.
+        space_dims: 2 or 3.
+        patch: Voxels along each axis of a training patch, or of the whole prepared image.
+        fields: Names of the numeric fields handed to the network.
+    """
+
+    views: tuple[str, ...]
+    channels: int
+    space_dims: int
+    patch: tuple[int, ...]
+    fields: tuple[str, ...] = ()
+
+
+class Decoded(NamedTuple):
+    """An output read as an answer.
+
+    Args:
+        probability: ``(batch, class, *space)`` probabilities, or ``(batch, quantity)`` values for regression.
+        uncertainty: ``(batch, *space)`` in 0..1 where the objective defines one (evidential), else None.
+    """
+
+    probability: Tensor
+    uncertainty: Tensor | None = None
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """``datasets/``: where do cases come from?
+
+    The constructor takes the reserved ``root: Path``, the folder that the recipe's paths are relative to. Reads tables and
+    file names, never pixels. `cohort_root` is the folder that the cases' sources are relative to.
+    """
+
+    def cases(self) -> Iterator[Case]: ...
+
+    @property
+    def cohort_root(self) -> Path: ...
+
+
+@runtime_checkable
+class Check(Protocol):
+    """``checks/``: is this cohort, or this one case, fit for use?
+
+    The images stream past once for all checks: `look` sees each opened case (None where it could not be read, then
+    ``error`` says why) and returns a fact as JSON; the call sees every fact and reports every problem. The same check
+    with one fact guards `predict`.
+
+    Attributes:
+        reads: "nothing" (tables alone), or "pixels".
+    """
+
+    reads: str
+
+    def look(self, case: Case, sample: Sample | None, error: Exception | None) -> Any: ...
+
+    def __call__(self, cohort: Cohort, facts: Mapping[str, Any], task: Task | None) -> list[Problem]: ...
+
+
+@runtime_checkable
+class Transform(Protocol):
+    """``transforms/``: how is an image prepared or varied?
+
+    `draw` decides; what it returns is applied later: all `Spatial` ones of a case compose into one map and one
+    resampling, see `preceptor.core.applied`. A transform used for preparation must not draw from ``rng``.
+
+    Fitted transforms have ``fit(samples: Iterator[Sample]) -> State`` and ``with_state(state) -> Transform``.
+    """
+
+    def draw(self, rng: np.random.Generator, sample: Sample) -> Applied: ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """``tasks/``: what is asked of the image?
+
+    Attributes:
+        question: The question as plain data.
+        mask: Name of the dense truth among the case's masks, or None.
+        varies: Whether the call changes images or targets (pretext tasks); the loader skips it otherwise.
+    """
+
+    question: Question
+    mask: str | None
+    varies: bool
+
+    def encode(self, case: Case | Sample) -> dict[str, np.ndarray]:
+        """Per-case targets ``{name: array}``: class index (-1 unlabelled) or float (NaN unlabelled). {} when dense."""
+
+    def encode_mask(self, array: np.ndarray) -> np.ndarray:
+        """File values to class indices, int8, -1 where unlabelled (dense tasks)."""
+
+    def decode_mask(self, index: np.ndarray) -> np.ndarray:
+        """Class indices back to file values (dense tasks)."""
+
+    def __call__(
+        self, images: dict[str, Tensor], targets: dict[str, Tensor], rng: np.random.Generator
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """One sample's images ``(channel, *space)`` and targets, after augmentation."""
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """``objectives/``: how is an answer scored and read?
+
+    Class index targets (integer) mean exclusive classes (softmax), float targets independent ones (sigmoid).
+
+    Attributes:
+        whole_batch: Looks across samples (Cox, contrast): gathered, or refused under accumulation. Default False.
+    """
+
+    def width(self, question: Question) -> int:
+        """Channels the network must answer with. Raises RecipeError where the objective does not fit the question."""
+
+    def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """``(batch,)``: the mean over what each sample has labelled; 0 where nothing is. `weight` is per voxel."""
+
+    def count(self, target: Tensor) -> Tensor:
+        """``(batch,)`` float: how much of each sample is labelled; 0 where nothing is."""
+
+    def decode(self, output: Tensor, question: Question) -> Decoded:
+        """Read the output as probabilities or values."""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """``networks/``: what computes the answer?
+
+    An `nn.Module`. The constructor takes the reserved ``inputs: Inputs`` and ``width: int``. `forward` gets those of
+    ``images`` ({view: tensor}), ``present`` ({view: (batch,)}) and ``fields`` it names; one that takes a single
+    positional tensor under another name gets the only view. Returns a tensor, or ``{name: tensor}`` with ``answer``.
+    An auxiliary output named like a view counts only where that view is present.
+
+    Optional attributes: ``divisor`` (each spatial side must be a multiple of it), ``last_features`` (name of the
+    module that Grad-CAM reads by default).
+    """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class Method(Protocol):
+    """``methods/``: what else happens while training?
+
+    An `nn.Module` with any of these hooks; those it does not define cost nothing. Its parameters join the optimizer
+    unless ``own_optimizer`` is true; buffers and ``get_extra_state`` are checkpointed. The loop sets ``generator``
+    (a `torch.Generator` of its own) before `setup`. It keeps a reference to the network outside `nn.Module`'s
+    registry (``object.__setattr__(self, 'network', network)`` or a tuple).
+
+    Attributes:
+        before, after: Names of methods whose hooks must run later or earlier; otherwise hooks run in name order.
+        second_order: Needs the gradient of a gradient.
+        whole_batch: Looks across samples.
+        own_optimizer: Keeps its own optimizer and steps it in `after_step`.
+    """
+
+    def setup(self, network: Any, cohort: Cohort) -> None: ...
+    def sampler(self, index: Index) -> np.ndarray: ...
+    def on_batch(self, batch: Batch) -> Batch: ...
+    def weight(self, step: Step) -> Tensor: ...
+    def penalty(self, step: Step) -> Tensor: ...
+    def after_step(self, step: Step) -> None: ...
+    def after_epoch(self, end: EpochEnd) -> Directive | None: ...
+    def weights(self, network: Any) -> Mapping[str, Tensor]: ...
+
+
+HOOKS = ("setup", "sampler", "on_batch", "weight", "penalty", "after_step", "after_epoch", "weights")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One finished training.
+
+    Args:
+        path: Place in nested strategies: ``(2, 3)`` is ``fits/2/3``.
+        folder: Holds ``best.safetensors``, ``last.safetensors`` and their JSON.
+        score: Best score on the tune cases (None without tune cases).
+        epochs: How many epochs ran.
+        cohort: The cohort with the roles this training saw.
+    """
+
+    path: tuple[int, ...]
+    folder: Path
+    score: float | None
+    epochs: int
+    cohort: Cohort
+
+
+#: `fit(recipe, cohort, start=None, path=()) -> list[Fitted]`: the type of the loop and of every bound strategy.
+Fit = Callable[..., list[Fitted]]
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """``strategies/``: how many trainings, in what order?  `bind` gives `fit`'s own type back, so strategies nest."""
+
+    def bind(self, fit: Fit) -> Fit: ...
+
+
+class Pass(NamedTuple):
+    """One more forward pass that a safeguard asks for: `flip` axes of space, `dropout` on, at `index` of several."""
+
+    flip: tuple[int, ...] = ()
+    dropout: bool = False
+    index: int = 0
+
+
+@dataclass
+class Prediction:
+    """One case's answer on its way through the safeguards.
+
+    Args:
+        key: The case.
+        question: What was asked.
+        probability: ``(class,)``, ``(quantity,)`` for regression; None when dense.
+        label: ``(*space,)`` uint8 class index on the prepared grid; None unless dense.
+        top_probability, doubt: ``(*space,)`` uint8 (255 = 1.0) of the labelled class and of the uncertainty; dense only.
+        affine_mm: Of the prepared grid.
+        uncertainty: One number in 0..1 for the case.
+        parts: Uncertainty by its source ("data", "model" …) and other per-case numbers safeguards leave.
+        accepted: False once a safeguard refuses.
+        reasons: Why it was refused, in plain words.
+        sample: The prepared input (for input control).
+        passes: ``(pass, class)`` probabilities of every pass made, members by `Pass` (not dense).
+    """
+
+    key: str
+    question: Question
+    probability: np.ndarray | None = None
+    label: np.ndarray | None = None
+    top_probability: np.ndarray | None = None
+    doubt: np.ndarray | None = None
+    affine_mm: np.ndarray | None = None
+    uncertainty: float = float("nan")
+    parts: dict[str, float] = field(default_factory=dict)
+    accepted: bool = True
+    reasons: list[str] = field(default_factory=list)
+    sample: Sample | None = None
+    passes: np.ndarray | None = None
+
+    def refuse(self, reason: str) -> None:
+        self.accepted = False
+        self.reasons.append(reason)
+
+
+@runtime_checkable
+class Safeguard(Protocol):
+    """``safeguards/``: what stands between an output and the person who reads it?
+
+    Three optional parts beside the call, used in this order:
+    ``passes() -> list[Pass]``: further forward passes; their probabilities are averaged (voxel by voxel when dense).
+    ``recalibrate(probability: Tensor (batch, class, *space)) -> Tensor``: pointwise, streams with the windows.
+    ``fit(predictions: Predictions, samples: Callable[[], Iterator[Sample]]) -> State`` and ``with_state(state)``:
+    ``fit_role`` names the role it is fitted on ("calibrate" by default).
+    """
+
+    def __call__(self, prediction: Prediction) -> Prediction: ...
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """``evaluators/``: what do we measure?  Reads stored predictions, never the model.
+
+    ``suits(question) -> bool`` says which questions it can judge; the recipe check asks it.
+    """
+
+    def suits(self, question: Question) -> bool: ...
+
+    def __call__(self, predictions: Predictions, cohort: Cohort) -> Finding: ...
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """``explainers/``: why did it answer so?
+
+    ``model(images) -> {name: tensor}`` is the network bound to the rest of the batch (`present`, `fields`);
+    ``model.network`` is the `nn.Module`. ``target(outputs) -> (batch,)`` is what is explained.
+    Returns ``{view: (batch, *space)}`` on the input's grid.
+    """
+
+    def __call__(self, model: Any, batch: Batch, target: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, Tensor]: ...
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """``gates/``: is it good enough to sign?"""
+
+    def __call__(self, evidence: Evidence) -> Verdict: ...
+
+
+CONTRACTS: Mapping[str, Any] = {
+    "datasets": Dataset,
+    "checks": Check,
+    "transforms": Transform,
+    "tasks": Task,
+    "objectives": Objective,
+    "networks": Network,
+    "methods": Method,
+    "strategies": Strategy,
+    "safeguards": Safeguard,
+    "evaluators": Evaluator,
+    "explainers": Explainer,
+    "gates": Gate,
+}
+
