@@ -26,7 +26,7 @@ test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 mutants: install
-	$(BIN)/python -m tests.golden.mutants
+	$(BIN)/python -m tests.golden
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
