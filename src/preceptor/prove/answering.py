@@ -1,0 +1,211 @@
+"""`Answering`: a model behind its safeguards; and the table of what it answered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import torch
+
+from preceptor.core.cohort import Case, Cohort, Sample
+from preceptor.core.errors import Refusal
+from preceptor.core.evidence import Predictions
+from preceptor.core.files import digest_file
+from preceptor.core.plugins import Pass, Prediction, Task
+from preceptor.intake.read import open_case
+from preceptor.intake.write import write_map
+from preceptor.learn.model import Model
+from preceptor.prepare.compose import resample_like
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A model and the safeguards between its output and a person.
+
+    Args:
+        model: The networks.
+        safeguards: Fitted, in the order they act.
+    """
+
+    model: Model
+    safeguards: tuple[Any, ...] = ()
+
+    def __call__(self, sample: Sample, voxels: np.random.Generator | None = None) -> Prediction:
+        """Predict a prepared sample and pass the answer through every safeguard."""
+        passes = [Pass()]
+        for safeguard in self.safeguards:
+            passes += [each for each in getattr(safeguard, "passes", list)() if each not in passes]
+        pointwise = [each.recalibrate for each in self.safeguards if hasattr(each, "recalibrate")]
+        prediction = self.model(
+            sample, passes=passes, recalibrate=_chain(pointwise) if pointwise else None, voxels=voxels
+        )
+        prediction.sample = sample
+        for safeguard in self.safeguards:
+            prediction = safeguard(prediction)
+        prediction.sample = None
+        return prediction
+
+
+def fit_safeguards(
+    model: Model, given: Sequence[Any], cohort: Cohort, store: Any, task: Task, seed: int, tell: Callable[[str], None]
+) -> Answering:
+    """Fit the safeguards in order, each on the answers that those before it let through.
+
+    Args:
+        model: The networks.
+        given: Safeguards as built from the recipe.
+        cohort: With the roles of this fit.
+        store: Its prepared cases.
+        task: The task.
+        seed: Of the voxel samples.
+        tell: Told what is fitted on how many cases.
+
+    Raises:
+        Refusal: A safeguard's role has no case: what it promises would be void.
+    """
+    answering = Answering(model)
+    for safeguard in given:
+        if hasattr(safeguard, "fit"):
+            role = getattr(safeguard, "fit_role", "calibrate")
+            cases = cohort.with_role(role)
+            name = type(safeguard).__name__
+            if not cases:
+                raise Refusal(
+                    f"{name} is fitted on cases with the role '{role}', and there are none",
+                    where="safeguards",
+                    expected=f"a share for '{role}' in `split`",
+                    remedy=f"give `split` a {role} share, or leave {name} out",
+                    code="no_calibrate_cases",
+                )
+            tell(f"fitting {name} on {len(cases)} {role} cases")
+            predictions = answer_cases(answering, cases, cohort, store, task, seed=seed)
+
+            def samples(role: str = "train") -> Iterator[Sample]:
+                return (store.sample(case.key) for case in cohort.with_role(role))
+
+            safeguard = safeguard.with_state(safeguard.fit(predictions, samples))
+        answering = Answering(model, (*answering.safeguards, safeguard))
+    return answering
+
+
+def answer_cases(
+    answering: Answering,
+    cases: Iterable[Case],
+    cohort: Cohort,
+    store: Any,
+    task: Task,
+    *,
+    seed: int,
+    fit: str = "0",
+    maps: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Predictions:
+    """Predict cases and tabulate the answers.
+
+    Args:
+        answering: Model and safeguards.
+        cases: Whom to predict.
+        cohort: They belong to it; its root leads to the original images.
+        store: Prepared cases.
+        task: The task.
+        seed: The sample of voxels kept of each case is keyed by (seed, case).
+        fit: Name of the fit in the table.
+        maps: Folder for dense answers, each on its original grid; None writes none.
+        progress: Called with the number of cases done.
+    """
+    rows, voxels = [], []
+    for done, case in enumerate(cases):
+        sample = store.sample(case.key)
+        key = int.from_bytes(hashlib.sha256(f"{seed}|{case.key}".encode()).digest()[:7], "big")
+        prediction = answering(sample, np.random.default_rng(key))
+        rows.append(_row(prediction, case, sample, cohort, task, fit) | _dense(prediction, case, cohort, task, maps))
+        if prediction.voxel_sample:
+            voxels.append(_voxels(prediction, sample, task))
+        if progress:
+            progress(done + 1)
+    table = pandas.DataFrame(rows)
+    folder = maps.parent if maps is not None else cohort.root
+    return Predictions(table, task.question, folder, pandas.concat(voxels, ignore_index=True) if voxels else None)
+
+
+def _chain(functions: Sequence[Callable[[torch.Tensor], torch.Tensor]]) -> Callable[[torch.Tensor], torch.Tensor]:
+    def chained(probability: torch.Tensor) -> torch.Tensor:
+        for function in functions:
+            probability = function(probability)
+        return probability
+
+    return chained
+
+
+def _row(
+    prediction: Prediction, case: Case, sample: Sample, cohort: Cohort, task: Task, fit: str
+) -> dict[str, Any]:
+    question = task.question
+    row: dict[str, Any] = {
+        "key": case.key,
+        "patient": case.patient,
+        "cluster": case.cluster,
+        "role": case.role,
+        "fit": fit,
+        "output": "answer",
+        "truth": None,
+        "answer": None,
+        "uncertainty": prediction.uncertainty,
+        "accepted": prediction.accepted,
+        "reasons": "; ".join(prediction.reasons),
+    }
+    row |= {f"part:{name}": value for name, value in prediction.parts.items()}
+    row |= {f"field:{name}": value for name, value in case.fields.items()}
+    if question.dense:
+        return row
+    probability = np.asarray(prediction.probability, dtype=float)
+    target = np.asarray(task.encode(sample)[question.target])
+    if question.is_regression:
+        return row | {"truth": float(target[0]), "answer": float(probability[0])}
+    row |= {f"probability_{name}": float(value) for name, value in zip(question.classes, probability, strict=True)}
+    if question.exclusive:
+        truth = None if target < 0 else question.classes[int(target)]
+        return row | {"truth": truth, "answer": question.classes[int(probability.argmax())]}
+    truths = {name: None if np.isnan(value) else int(value) for name, value in zip(question.classes, target, strict=True)}
+    answers = {name: int(value >= 0.5) for name, value in zip(question.classes, probability, strict=True)}
+    return row | {"truth": json.dumps(truths), "answer": json.dumps(answers)}
+
+
+def _dense(prediction: Prediction, case: Case, cohort: Cohort, task: Task, maps: Path | None) -> dict[str, Any]:
+    """Write the label map, its probability and its doubt on the grid the image came in."""
+    if not task.question.dense or maps is None:
+        return {}
+    original = open_case(cohort.root, case, masks=())
+    like = original.reference
+    written = {}
+    for name, array in (
+        ("answer", None if prediction.label is None else task.decode_mask(prediction.label)),
+        ("top_probability", prediction.top_probability),
+        ("doubt", prediction.doubt),
+    ):
+        if array is None:
+            continue
+        native = resample_like(array[None], prediction.affine_mm, like, nearest=True)[0]
+        path = write_map(maps / f"{case.key}.{name}", native, like)
+        written[name] = path.relative_to(maps.parent).as_posix()
+        if name == "answer":
+            written["hash"] = digest_file(path)
+    source = case.masks.get(task.mask or "")
+    written["truth_path"] = str((cohort.root / source).resolve()) if source else None
+    return written
+
+
+def _voxels(prediction: Prediction, sample: Sample, task: Task) -> pandas.DataFrame:
+    """The sampled voxels with all their probabilities and the truth; unlabelled ones are left out."""
+    index = prediction.voxel_sample["index"]
+    probability = prediction.voxel_sample["probability"]
+    truth = sample.masks[task.mask].array[0].reshape(-1)[index] if task.mask in sample.masks else np.full(len(index), -1)
+    columns = {f"probability_{name}": probability[:, i] for i, name in enumerate(task.question.classes)}
+    table = pandas.DataFrame({"key": prediction.key, "truth": truth.astype(np.int64), **columns})
+    return table[table["truth"] >= 0]

@@ -1,0 +1,63 @@
+"""The one number that early stopping and search look at, by the kind of question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from preceptor.core.evidence import Question
+from preceptor.core.plugins import Prediction
+
+_FLOOR = 1e-7
+
+
+def tuning_score(question: Question) -> tuple[Callable[[Sequence[Prediction], Sequence[Any]], float], bool]:
+    """The score of the tune cases and whether higher is better.
+
+    Dense answers: mean Dice over structures and cases on the prepared grid, a structure absent from both counting 1.
+    Regression: mean absolute error. Otherwise: mean negative log-likelihood of what is labelled, which moves before
+    a ranking does where tune cases are few.
+    """
+    if question.dense:
+        return _mean_dice(len(question.classes)), True
+    if question.is_regression:
+        return _mean_absolute_error, False
+    return (_likelihood if question.exclusive else _binary_likelihood), False
+
+
+def _mean_dice(classes: int) -> Callable[[Sequence[Prediction], Sequence[Any]], float]:
+    def mean_dice(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
+        scores = []
+        for prediction, truth in zip(predictions, truths, strict=True):
+            label, truth = np.asarray(prediction.label), np.asarray(truth)
+            known = truth >= 0
+            for index in range(1, classes):
+                said, is_there = (label == index) & known, truth == index
+                size = said.sum() + is_there.sum()
+                scores.append(1.0 if size == 0 else 2.0 * (said & is_there).sum() / size)
+        return float(np.mean(scores))
+
+    return mean_dice
+
+
+def _likelihood(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
+    terms = [
+        -np.log(max(float(prediction.probability[int(truth)]), _FLOOR))
+        for prediction, truth in zip(predictions, truths, strict=True)
+        if int(truth) >= 0
+    ]
+    return float(np.mean(terms)) if terms else 0.0
+
+
+def _binary_likelihood(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
+    probability = np.clip(np.array([prediction.probability for prediction in predictions]), _FLOOR, 1 - _FLOOR)
+    truth = np.array(truths, dtype=float)
+    terms = np.where(np.isnan(truth), np.nan, -(truth * np.log(probability) + (1 - truth) * np.log1p(-probability)))
+    return float(np.nanmean(terms)) if np.isfinite(terms).any() else 0.0
+
+
+def _mean_absolute_error(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
+    terms = [abs(float(p.probability[0]) - float(t[0])) for p, t in zip(predictions, truths, strict=True)]
+    return float(np.nanmean(terms)) if terms else 0.0
