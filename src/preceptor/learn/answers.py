@@ -1,0 +1,32 @@
+"""How objectives read an answer, and how they refuse a question that they were not made for."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from preceptor.core.errors import RecipeError
+from preceptor.core.evidence import Question
+from preceptor.core.plugins import Decoded
+
+
+def probabilities(output: Tensor, question: Question) -> Decoded:
+    """Logits ``(batch, class, *space)`` as probabilities: softmax where classes exclude each other, else sigmoid."""
+    return Decoded(output.softmax(1) if question.exclusive else output.sigmoid())
+
+
+def misfit(objective: str, question: Question, expected: str, remedy: str) -> RecipeError:
+    """The error of an objective that does not fit what the task asks.
+
+    Args:
+        objective: Its name in a recipe.
+        question: What the task asks.
+        expected: What the objective needs.
+        remedy: Which objective to take instead.
+    """
+    return RecipeError(
+        f"the objective '{objective}' does not fit the task '{question.task}'",
+        where="objective",
+        expected=expected,
+        remedy=remedy,
+        code="objective_misfit",
+    )
