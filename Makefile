@@ -1,37 +1,44 @@
 PYTHON ?= python3
 VENV   ?= .venv
-EXTRAS ?= dev
 BIN     = $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 # Busy-waiting threads slow a shared machine several times over; must be set before torch is imported.
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: install demo test mutants lint types docs clean
+.PHONY: demo test slow mutants rehearsals lint types clean
 
-$(VENV)/.installed-$(EXTRAS): pyproject.toml constraints.txt
+$(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-install: $(VENV)/.installed-$(EXTRAS)
+$(VENV)/.dev: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
 
-demo: EXTRAS :=
-demo:
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c 'import preceptor' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable .
+# The main job end to end on phantoms it makes itself.
+demo: $(VENV)/.core
 	$(BIN)/preceptor demo
 
-test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -m 'not slow'
 
-mutants: install
-	$(BIN)/python -m tests.golden
+# Experiments of more than five seconds.
+slow: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -m slow
 
-lint: install
+# Versions broken on purpose: the golden tests must reject every one.
+mutants: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.golden
+
+rehearsals: $(VENV)/.core
+	for recipe in recipes/*.yaml; do $(BIN)/preceptor run $$recipe --rehearse --fresh --out scratch/rehearsals || exit 1; done
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
-types: install
+types: $(VENV)/.dev
 	$(BIN)/mypy
 
 clean:

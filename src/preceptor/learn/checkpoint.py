@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from preceptor.core.errors import BundleError, TrainError
-from preceptor.core.files import read_tensors, write_aside, write_tensors
+from preceptor.core.files import write_aside
+from preceptor.core.state import read_state, write_state
 
 _PLACES = ("last-a", "last-b")
 KIND = "preceptor training checkpoint"
@@ -28,9 +29,7 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
     """
     turns = {place: _turn(folder / place) for place in _PLACES}
     place = min(_PLACES, key=lambda name: turns[name])
-    tensors: dict[str, torch.Tensor] = {}
-    record = {"kind": KIND, "turn": max(turns.values()) + 1, "state": _take_apart(state, tensors)}
-    _write(folder / place, tensors, record)
+    _write(folder / place, state, {"kind": KIND, "turn": max(turns.values()) + 1})
 
 
 def load(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
@@ -49,12 +48,10 @@ def load(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
         if not path.exists() and not path.with_suffix(".json").exists():
             continue
         try:
-            tensors, record = read_tensors(path)
+            return read_state(path)[0]
         except BundleError as error:
             damaged.append(place)
             warn(f"checkpoint {place} is damaged and passed over: {error.problem.what}")
-            continue
-        return _put_together(record["state"], tensors)
     if len(damaged) == len(_PLACES):
         raise BundleError(
             "every checkpoint of this training is damaged",
@@ -80,9 +77,9 @@ def load_weights(network: torch.nn.Module, path: Path) -> Mapping[str, Any]:
     Raises:
         BundleError: The file is damaged or its tensors do not fit the network.
     """
-    tensors, record = read_tensors(Path(path).with_suffix(".safetensors"))
+    weights, record = read_state(Path(path).with_suffix(".safetensors"))
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise BundleError(
             "the weights do not fit the network",
@@ -104,10 +101,9 @@ def finish(folder: Path, facts: Mapping[str, Any]) -> None:
         aside.write_text(json.dumps(dict(facts)), encoding="utf-8")
 
 
-def _write(path: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, Any]) -> None:
+def _write(path: Path, tree: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     try:
-        whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        write_tensors(path.with_suffix(".safetensors"), whole, dict(record))
+        write_state(path.with_suffix(".safetensors"), tree, **facts)
     except OSError as error:
         raise TrainError(
             f"a checkpoint could not be written: {error.strerror or type(error).__name__}",
@@ -123,26 +119,3 @@ def _turn(path: Path) -> int:
         return int(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["record"]["turn"])
     except (OSError, ValueError, KeyError, TypeError):
         return -1
-
-
-def _take_apart(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """A tree as JSON; its tensors go into `tensors` and leave a reference behind."""
-    if isinstance(tree, torch.Tensor):
-        name = str(len(tensors))
-        tensors[name] = tree
-        return {"tensor": name}
-    if isinstance(tree, Mapping):
-        return {"pairs": [[key, _take_apart(value, tensors)] for key, value in tree.items()]}
-    if isinstance(tree, (list, tuple)):
-        return {"list": [_take_apart(value, tensors) for value in tree]}
-    return tree
-
-
-def _put_together(tree: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
-    if not isinstance(tree, Mapping):
-        return tree
-    if "tensor" in tree:
-        return tensors[tree["tensor"]]
-    if "pairs" in tree:
-        return {key: _put_together(value, tensors) for key, value in tree["pairs"]}
-    return [_put_together(value, tensors) for value in tree["list"]]

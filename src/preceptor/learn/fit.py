@@ -25,13 +25,14 @@ import torch
 from preceptor.core.batch import Batch, Directive, EpochEnd, Step
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import TrainError
-from preceptor.core.plugins import Fitted, Inputs
+from preceptor.core.plugins import Fitted
 from preceptor.core.slots import build, spec
 
 from . import checkpoint
 from .call import call
 from .hooks import Methods, Taps
 from .memory import estimate_memory
+from .model import inputs_of
 from .optimizer import learning_rate_factor, make_optimizer
 from .predict import Window, predict
 from .weighted_sum import WeightedSum
@@ -88,7 +89,8 @@ class Training:
         self.objectives = WeightedSum(recipe.objective, shop.task.question)
         self.methods = Methods(recipe.methods, self.seed)
         self.loader = self._make_loader()
-        self.inputs = self._inputs()
+        sample = self.store.sample(cohort.with_role("train")[0].key)
+        self.inputs = inputs_of(cohort, sample, self.settings.patch)
         _seed_everything(self.seed)
         self.network = self._make_network().to(shop.fabric.device)
         if start is not None:
@@ -338,12 +340,6 @@ class Training:
             workers=self.settings.workers,
             hide_labels=hidden,
         )
-
-    def _inputs(self) -> Inputs:
-        sample = self.store.sample(self.cohort.with_role("train")[0].key)
-        image = sample.reference
-        patch = tuple(self.settings.patch or image.shape)
-        return Inputs(self.cohort.views, image.channels, image.space_dims, patch)
 
     def _make_network(self) -> torch.nn.Module:
         name, _ = spec(self.recipe.network)

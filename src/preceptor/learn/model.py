@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from preceptor.core.cohort import Sample
+from preceptor.core.cohort import Cohort, Sample
 from preceptor.core.evidence import Question
 from preceptor.core.plugins import Decoded, Inputs, Pass, Prediction
 from preceptor.core.slots import build, spec
@@ -18,6 +18,18 @@ from preceptor.core.slots import build, spec
 from .checkpoint import load_weights
 from .predict import Window, predict
 from .weighted_sum import WeightedSum
+
+
+def inputs_of(cohort: Cohort, sample: Sample, patch: Sequence[int] | None) -> Inputs:
+    """What networks are fed, from one prepared sample.
+
+    Args:
+        cohort: Names the views.
+        sample: On the prepared grid.
+        patch: The recipe's ``train.patch``; None takes whole images.
+    """
+    image = sample.reference
+    return Inputs(cohort.views, image.channels, image.space_dims, tuple(patch or image.shape))
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,12 @@ class Answering:
     Args:
         model: The networks.
         safeguards: Fitted, in the order they act.
+        states: What each was fitted to; None where nothing is fitted.
     """
 
     model: Model
     safeguards: tuple[Any, ...] = ()
+    states: tuple[Any, ...] = ()
 
     def __call__(self, sample: Sample, voxels: np.random.Generator | None = None) -> Prediction:
         """Predict a prepared sample and pass the answer through every safeguard."""
@@ -71,6 +73,7 @@ def fit_safeguards(
     """
     answering = Answering(model)
     for safeguard in given:
+        state = None
         if hasattr(safeguard, "fit"):
             role = getattr(safeguard, "fit_role", "calibrate")
             cases = cohort.with_role(role)
@@ -89,8 +92,9 @@ def fit_safeguards(
             def samples(role: str = "train") -> Iterator[Sample]:
                 return (store.sample(case.key) for case in cohort.with_role(role))
 
-            safeguard = safeguard.with_state(safeguard.fit(predictions, samples))
-        answering = Answering(model, (*answering.safeguards, safeguard))
+            state = safeguard.fit(predictions, samples)
+            safeguard = safeguard.with_state(state)
+        answering = Answering(model, (*answering.safeguards, safeguard), (*answering.states, state))
     return answering
 
 

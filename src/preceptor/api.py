@@ -1,0 +1,233 @@
+"""The verbs: what the command line calls, and what `preceptor.<name>` offers from Python."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from .core.cohort import Cohort
+from .core.errors import CohortError, Problem, RecipeError
+from .core.evidence import Evidence
+from .recipe.load import load_recipe
+from .recipe.resolve import Recipe
+from .run import Run
+
+
+def run(
+    recipe: str | Path | Recipe,
+    out: str | Path | None = None,
+    *,
+    rehearse: bool = False,
+    set: Sequence[str] = (),  # noqa: A002  the command line's own word
+    device: str = "auto",
+    fresh: bool = False,
+    networks: Mapping[str, Any] | None = None,
+    roots: Sequence[Path] | None = None,
+    stream: TextIO | None = sys.stderr,
+    trackers: Sequence[str] = (),
+) -> Run:
+    """Prepare, train, evaluate, report.
+
+    Args:
+        recipe: A file, or a resolved recipe.
+        out: Folder for the run's folder; ``runs`` by default. The run's own folder is named by study and hash.
+        rehearse: Two cases a role, one epoch; phantoms where the data is not here.
+        set: Changes such as ``train.epochs=5``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        fresh: Start anew instead of going on where the folder stands.
+        networks: ``{name: module or f(inputs, width)}`` for a recipe that says ``network: name``.
+        roots: Restrict the recipe's input paths to these folders.
+        stream: Where progress is told; None is quiet.
+        trackers: ``tensorboard``, ``mlflow``.
+
+    Returns:
+        The finished run: ``run.evidence``, ``run.folder``, ``run.seal(path)``.
+
+    Raises:
+        RecipeError: Every problem of the recipe, at once.
+        CohortError, PrepareError, TrainError, Refusal: See `Run.complete`.
+    """
+    source = None
+    if not isinstance(recipe, Recipe):
+        source = Path(recipe)
+        changes = [*set, "train.epochs=1", "train.tune_every=1"] if rehearse else list(set)
+        recipe = load_recipe(source, changes, roots=roots, networks=tuple(networks or ()))
+    name = f"{recipe.study}-{'rehearsal-' if rehearse else ''}{recipe.digest()[:8]}"
+    folder = Path(out or "runs") / name
+    if fresh and folder.exists():
+        shutil.rmtree(folder)
+    return Run(
+        recipe,
+        folder,
+        device=device,
+        rehearse=rehearse,
+        networks=networks,
+        stream=stream,
+        trackers=trackers,
+        source=source,
+    ).complete()
+
+
+def open_run(folder: str | Path) -> Run:
+    """A run that is in a folder, to read or to seal.
+
+    Raises:
+        RecipeError: The folder holds no run.
+    """
+    folder = Path(folder)
+    if not (folder / "resolved.yaml").exists():
+        raise RecipeError(
+            "the folder holds no run",
+            where=folder.name,
+            expected="a folder that `preceptor run` made, with resolved.yaml in it",
+            code="not_a_run",
+        )
+    return Run(load_recipe(folder / "resolved.yaml"), folder, stream=None)
+
+
+def report(folder: str | Path) -> Path:
+    """Write a run's report anew.
+
+    Returns:
+        Path of ``report.html``.
+    """
+    from .prove.report import write_report
+
+    open_run(folder)
+    return write_report(Path(folder))
+
+
+def seal(folder: str | Path, path: str | Path, key: str | Path | None = None) -> Any:
+    """Seal a run into a bundle.
+
+    Args:
+        folder: The run's.
+        path: Of the bundle to write.
+        key: An Ed25519 private key (PEM) to sign with.
+
+    Raises:
+        Refusal: A gate does not hold.
+    """
+    return open_run(folder).seal(path, None if key is None else Path(key))
+
+
+def open_bundle(path: str | Path) -> Any:
+    """Open a sealed bundle: every byte is verified first.
+
+    Raises:
+        BundleError: It is damaged, of another kind or of a newer format.
+    """
+    from .deliver.bundle import Bundle
+
+    return Bundle.open(Path(path))
+
+
+def check(recipe: str | Path, *, set: Sequence[str] = (), roots: Sequence[Path] | None = None) -> Recipe:  # noqa: A002
+    """Check a recipe: every problem at once.
+
+    Raises:
+        RecipeError: With all of them.
+    """
+    return load_recipe(Path(recipe), list(set), roots=roots)
+
+
+def build_cohort(source: str | Path, out: str | Path | None = None) -> Cohort:
+    """A cohort from a folder, a table, ``dataset.json``, nnU-Net raw or BIDS; the layout is recognised.
+
+    Args:
+        source: The folder or file.
+        out: ``.parquet`` or ``.csv`` to write it to.
+    """
+    from .intake.cohort import build_cohort as from_dataset
+    from .intake.cohort import detect_layout
+
+    cohort = from_dataset(detect_layout(Path(source)), Path(source).stem)
+    if out is not None:
+        cohort.write(Path(out))
+    return cohort
+
+
+def check_cohort(source: str | Path, checks: Sequence[Any] | None = None) -> list[Problem]:
+    """Every problem of a cohort (a recipe's, or one written by `build_cohort`), in one go.
+
+    Args:
+        source: A recipe (``.yaml``) or a cohort (``.parquet``, ``.csv``).
+        checks: Which checks; by default the recipe's, or all of them.
+    """
+    from .core.slots import build, names
+    from .intake import checking
+    from .intake.cohort import build_cohort as from_dataset
+
+    source = Path(source)
+    if source.suffix in (".yaml", ".yml"):
+        recipe = load_recipe(source)
+        cohort = from_dataset(build("datasets", recipe.cohort, root=recipe.folder), recipe.study)
+        task = build("tasks", recipe.task)
+        return checking.check_cohort(cohort, checks or recipe.checks, recipe.split, recipe.seed, task)[1]
+    cohort = Cohort.read(source)
+    return checking.check_cohort(cohort, checks or list(names("checks")), None, 0, None)[1]
+
+
+def split_cohort(source: str | Path, settings: Mapping[str, Any], seed: int = 0, out: str | Path | None = None) -> Cohort:
+    """Give the cases of a cohort their roles, by patient.
+
+    Args:
+        source: A cohort file.
+        settings: As a recipe's `split` section.
+        seed: Of the split.
+        out: Where to write the cohort with its roles; over the source by default is refused.
+    """
+    from .intake.split import split
+
+    cohort = split(Cohort.read(Path(source)), dict(settings), seed)
+    if out is not None:
+        if Path(out).exists():
+            raise CohortError("the output exists already", where=Path(out).name, remedy="name another file", code="exists")
+        cohort.write(Path(out))
+    return cohort
+
+
+def evaluate(
+    model: str | Path | None,
+    cohort: str | Path | None = None,
+    *,
+    predictions: str | Path | None = None,
+    out: str | Path = "evaluation",
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+) -> Evidence:
+    """Measure a bundle on a cohort it never saw, or anyone's stored predictions.
+
+    Args:
+        model: A bundle; None with `predictions`.
+        cohort: A cohort file (``.parquet``, ``.csv``) with truth, or a recipe whose cohort is meant.
+        predictions: A table with the columns of `preceptor.core.evidence.Predictions`.
+        out: Folder for ``evidence.json`` and ``report.html``.
+        set: Evaluators and gates by section, in place of the bundle's.
+
+    Raises:
+        CohortError: Columns are missing; each is named.
+    """
+    from .deliver.evaluating import evaluate_bundle, evaluate_predictions
+
+    if predictions is not None:
+        return evaluate_predictions(Path(predictions), Path(out), set or {})
+    if model is None or cohort is None:
+        raise RecipeError(
+            "nothing to evaluate", expected="a bundle and a cohort, or --predictions FILE", code="nothing_to_evaluate"
+        )
+    return evaluate_bundle(Path(model), Path(cohort), Path(out), set or {})
+
+
+def predict(bundle: str | Path, inputs: Sequence[str | Path], out: str | Path, *, device: str = "auto") -> Any:
+    """Predict files, folders or DICOM series with a sealed bundle; see `preceptor.deliver.predicting`.
+
+    Returns:
+        The table that lies in ``out/predictions.csv``.
+    """
+    from .deliver.predicting import predict_inputs
+
+    return predict_inputs(open_bundle(bundle), [Path(each) for each in inputs], Path(out), device=device)
+

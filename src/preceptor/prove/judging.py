@@ -1,0 +1,64 @@
+"""From stored predictions to evidence: every evaluator, then every gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from preceptor.core.cohort import Cohort
+from preceptor.core.errors import CohortError, Problem
+from preceptor.core.evidence import Evidence, Predictions
+from preceptor.core.slots import build, spec
+
+
+def judge(
+    predictions: Predictions,
+    cohort: Cohort,
+    evaluators: Sequence[Any],
+    gates: Sequence[Any],
+    problems: Sequence[Problem] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> Evidence:
+    """Measure the test cases (out-of-fold, after cross-validation) and decide.
+
+    Cases with the role `external` are measured apart, under ``external.<finding>``.
+
+    Args:
+        predictions: Of every role.
+        cohort: Whom they are of.
+        evaluators, gates: Sections of the recipe.
+        problems: What the checks reported; gates such as `no_leak` read them.
+        facts: Whatever else the report shows.
+
+    Raises:
+        CohortError: No test case was predicted.
+    """
+    tested = predictions.role("test")
+    if not len(tested):
+        raise CohortError(
+            "no case with the role 'test' was predicted",
+            expected="a test share in `split`, or predictions whose role is 'test'",
+            code="no_test_cases",
+        )
+    findings = {}
+    for each in evaluators:
+        name, _ = spec(each)
+        findings[name] = build("evaluators", each)(tested, cohort)
+    external = predictions.role("external")
+    if len(external):
+        for each in evaluators:
+            name, _ = spec(each)
+            findings[f"external.{name}"] = build("evaluators", each)(external, cohort)
+    counts = predictions.table.groupby("role")["key"].nunique().to_dict()
+    refused = int((~tested.table["accepted"].astype(bool)).sum())
+    told = {
+        "headline": spec(evaluators[0])[0] if evaluators else None,
+        "predicted": {role: int(number) for role, number in counts.items()},
+        "refused": refused,
+        "interval_unit": "patient" if cohort.knows_patients else "image",
+        **(facts or {}),
+    }
+    evidence = Evidence(findings, (), tuple(asdict(problem) for problem in problems), told)
+    verdicts = tuple(build("gates", each)(evidence) for each in gates)
+    return Evidence(evidence.findings, verdicts, evidence.problems, evidence.facts)

@@ -1,0 +1,291 @@
+"""The path of a case through the house: cohort, recipe, run, evidence. `Run.complete` is all of it, in order."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TextIO
+
+from .core.cohort import Cohort
+from .core.errors import CohortError, Problem, Refusal
+from .core.evidence import Evidence, Predictions
+from .core.plugins import Fitted
+from .core.slots import build
+from .recipe.resolve import Recipe
+
+
+class Run:
+    """One recipe's run and its folder.
+
+    Args:
+        recipe: The resolved recipe.
+        folder: Where everything goes; made when missing, gone on with where it stopped.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        rehearse: Two cases a role, one epoch; phantoms where the data is not here.
+        networks: Networks of the caller's own, by name.
+        stream: Where progress is told; None is quiet.
+        trackers: ``tensorboard``, ``mlflow``.
+        source: The recipe's own file, copied into the folder.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        device: str = "auto",
+        rehearse: bool = False,
+        networks: Mapping[str, Any] | None = None,
+        stream: TextIO | None = sys.stderr,
+        trackers: Sequence[str] = (),
+        source: Path | None = None,
+    ) -> None:
+        from .learn.journal import Journal
+
+        self.recipe, self.folder, self.device = recipe, folder, device
+        self.rehearse, self.networks, self.source = rehearse, dict(networks or {}), source
+        folder.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal(folder, stream, tuple(trackers))
+
+    # ---------------------------------------------------------------- the path
+
+    def complete(self) -> Run:
+        """Walk the whole path. What is already in the folder is not done again.
+
+        Raises:
+            CohortError: The cohort is not fit for use; every problem is listed.
+            PrepareError: An image could not be read or prepared.
+            TrainError: Training can't go on.
+            Refusal: A safeguard can't keep its promise.
+        """
+        began = time.monotonic()
+        self._write_recipe()
+        cohort, problems = self._checked_cohort()
+        fitted = self._train(cohort)
+        if self.fabric.is_global_zero:
+            self._predict(cohort, fitted)
+            self._judge(cohort, problems, time.monotonic() - began)
+            self._report()
+        self.fabric.barrier()
+        return self
+
+    # ---------------------------------------------------------------- its stages
+
+    def _write_recipe(self) -> None:
+        """The recipe as given, and with every default written back; a rehearsal's says what it cut."""
+        if self.source is not None:
+            (self.folder / "recipe.yaml").write_text(self.source.read_text(encoding="utf-8"), encoding="utf-8")
+        (self.folder / "resolved.yaml").write_text(self.recipe.to_yaml(beside=self.folder), encoding="utf-8")
+
+    def _checked_cohort(self) -> tuple[Cohort, list[Problem]]:
+        """Build the cohort, look at every image once, merge identities, split; refuse what is not fit for use."""
+        from .intake.checking import check_cohort, read_problems, write_problems
+        from .intake.rehearsal import few_cases
+
+        stored, told = self.folder / "cohort.parquet", self.folder / "problems.json"
+        if stored.exists() and told.exists():
+            return Cohort.read(stored), read_problems(told)
+        cohort = self._cohort()
+        self.journal.say(f"cohort: {len(cohort)} cases, {len({case.cluster for case in cohort})} patients or groups")
+        settings = (self.recipe.checks, self.recipe.split, self.recipe.seed)
+        cohort, problems = check_cohort(cohort, *settings, self.task, progress=self.journal.bar)
+        for problem in problems:
+            self.journal.say(f"{problem.severity}: {problem}")
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors:
+            raise CohortError(
+                f"the cohort is not fit for use: {len(errors)} problem{'s' if len(errors) > 1 else ''}",
+                where=self.recipe.study,
+                remedy="mend the data, or exclude the cases by the recipe",
+                code="cohort_unfit",
+                problems=errors,
+            )
+        if self.rehearse:
+            cohort = few_cases(cohort)
+        write_problems(told, problems)
+        cohort.write(stored)
+        return cohort, problems
+
+    def _cohort(self) -> Cohort:
+        from .intake.cohort import build_cohort
+        from .intake.rehearsal import stand_in
+
+        try:
+            cohort = build_cohort(build("datasets", self.recipe.cohort, root=self.recipe.folder), self.recipe.study)
+        except CohortError as error:
+            if not self.rehearse or error.problem.code != "data_absent":
+                raise
+            self.journal.say("rehearsal: the recipe's data is not here; phantoms of the same task, views and labels stand in")
+            cohort = stand_in(self.recipe, self.folder / "stand_in")
+        return cohort
+
+    def _train(self, cohort: Cohort) -> list[Fitted]:
+        from .learn.fit import fit
+
+        strategy = build("strategies", self.recipe.strategy).bind(partial(fit, shop=self._workshop()))
+        fitted = strategy(self.recipe, cohort)
+        self.journal.say(f"trained: {len(fitted)} fit{'s' if len(fitted) > 1 else ''}")
+        return fitted
+
+    def _predict(self, cohort: Cohort, fitted: list[Fitted]) -> None:
+        """Every group of fits that shares its roles answers its test, external and calibration cases together."""
+        from .prove.answering import answer_cases, fit_safeguards
+        from .prove.grouping import group_name, voting_groups
+        from .prove.storing import write_predictions, write_safeguards
+
+        if (self.folder / "predictions.parquet").exists():
+            return
+        answers: list[Predictions] = []
+        for group in voting_groups(fitted):
+            model = self.model(group)
+            store, members = self._prepare(group[0].cohort), group[0].cohort
+            given = [build("safeguards", each) for each in self.recipe.safeguards]
+            answering = fit_safeguards(model, given, members, store, self.task, self.recipe.seed, self.journal.say)
+            cases = members.with_role("test", "external", "calibrate")
+            answers.append(
+                answer_cases(
+                    answering,
+                    cases,
+                    members,
+                    store,
+                    self.task,
+                    seed=self.recipe.seed,
+                    fit=group_name(group),
+                    maps=self.folder / "maps",
+                    progress=lambda done, total=len(cases): self.journal.bar("predicting", done, total),
+                )
+            )
+            write_safeguards(self.folder / "fits" / group_name(group), self.recipe.safeguards, answering.states)
+            self._explain(model, store, members)
+        write_predictions(self.folder, answers)
+
+    def _explain(self, model: Any, store: Any, cohort: Cohort) -> None:
+        if self.recipe.explain and not (self.folder / "explanations").exists():
+            from .prove.explain import explain_cases
+
+            self.journal.say("explaining a few test cases")
+            cases = cohort.with_role("test", "external")[: 2 if self.rehearse else 6]
+            explain_cases(model, [store.sample(case.key) for case in cases], self.recipe.explain, self.folder / "explanations")
+
+    def _judge(self, cohort: Cohort, problems: Sequence[Problem], seconds: float) -> None:
+        from .prove.environment import write_environment
+        from .prove.judging import judge
+
+        facts = {
+            "recipe": self.recipe.digest(),
+            "cohort": cohort.digest(),
+            "seed": self.recipe.seed,
+            "device": str(self.fabric.device),
+            "seconds": round(seconds, 1),
+            "rehearsal": self.rehearse,
+        }
+        write_environment(self.folder, facts)
+        evidence = judge(self.predictions, cohort, self.recipe.evaluate, self.recipe.gates, problems, facts)
+        evidence.write(self.folder / "evidence.json")
+        for name, finding in evidence.items():
+            interval = "" if finding.interval is None else f" [{finding.interval[0]:.3f}, {finding.interval[1]:.3f}]"
+            self.journal.say(f"{name}: {finding.value:.3f}{interval} {finding.unit}".rstrip())
+        for verdict in evidence.verdicts:
+            self.journal.say(f"gate {verdict.gate}: {'holds' if verdict.passed else 'DOES NOT HOLD'}. {verdict.sentence}")
+
+    def _report(self) -> None:
+        from .prove.report import write_report
+
+        path = write_report(self.folder)
+        self.journal.say(f"report: {path}")
+
+    # ---------------------------------------------------------------- what the stages share
+
+    @cached_property
+    def task(self) -> Any:
+        return build("tasks", self.recipe.task)
+
+    @cached_property
+    def fabric(self) -> Any:
+        """Lightning Fabric: the device, the precision and the processes (`torchrun` sets their number)."""
+        import lightning_fabric
+
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        fabric = lightning_fabric.Fabric(
+            accelerator="gpu" if self.device == "cuda" else self.device,
+            devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+            num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+            strategy="ddp" if world > 1 else "auto",
+            precision={"32": "32-true", "bf16": "bf16-mixed"}[self.recipe.train.precision],
+        )
+        fabric.launch()
+        return fabric
+
+    def _workshop(self) -> Any:
+        from .learn.workshop import Workshop
+        from .prove.tuning_score import tuning_score
+
+        score, higher = tuning_score(self.task.question)
+        return Workshop(self.folder, self.task, self.fabric, self._prepare, score, higher, self.journal, self.networks, self.rehearse)
+
+    def _prepare(self, cohort: Cohort) -> Any:
+        """The cohort on the prepared grid. Process 0 prepares; the others find it done."""
+        from .prepare.store import prepare
+
+        if not self.fabric.is_global_zero:
+            self.fabric.barrier()
+        store = prepare(
+            cohort,
+            [build("transforms", each) for each in self.recipe.prepare],
+            self.task,
+            self.folder / "prepared",
+            fit_on=cohort.with_role("train"),
+            progress=lambda done, total: self.journal.bar("preparing", done, total),
+        )
+        if self.fabric.is_global_zero:
+            self.fabric.barrier()
+        return store
+
+    def model(self, fitted: Sequence[Fitted]) -> Any:
+        """The model of fits that vote together."""
+        from .learn.model import Model, inputs_of
+
+        sample = self._prepare(fitted[0].cohort).sample(fitted[0].cohort.with_role("train")[0].key)
+        inputs = inputs_of(fitted[0].cohort, sample, self.recipe.train.patch)
+        weights = [each.folder / "best" for each in fitted]
+        return Model.load(
+            self.recipe, self.task.question, inputs, weights, device=self.fabric.device, networks=self.networks
+        )
+
+    # ---------------------------------------------------------------- what a caller reads
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence.read(self.folder / "evidence.json")
+
+    @property
+    def predictions(self) -> Predictions:
+        from .prove.storing import read_predictions
+
+        return read_predictions(self.folder, self.task.question)
+
+    def seal(self, path: str | Path, key: Path | None = None) -> Any:
+        """Seal the run into a bundle.
+
+        Raises:
+            Refusal: A gate does not hold.
+        """
+        evidence = self.evidence
+        if not evidence.passed:
+            failed = [verdict for verdict in evidence.verdicts if not verdict.passed]
+            raise Refusal(
+                f"{len(failed)} of {len(evidence.verdicts)} gates do not hold: the model is not signed off",
+                where=self.folder.name,
+                expected="every gate of the recipe to hold",
+                remedy=f"read {self.folder / 'report.html'}; better data or training, not a looser gate",
+                code="gate_failed",
+                problems=[Problem(verdict.sentence, where=verdict.gate) for verdict in failed],
+            )
+        from .deliver.bundle import Bundle, seal
+
+        seal(self.folder, Path(path), key)
+        return Bundle.open(Path(path))
