@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from preceptor.core.errors import RecipeError
@@ -30,3 +32,19 @@ def misfit(objective: str, question: Question, expected: str, remedy: str) -> Re
         remedy=remedy,
         code="objective_misfit",
     )
+
+
+def one_each(objective: str, question: Question, parameter: str, weights: Sequence[float] | None) -> None:
+    """Refuse weights that are not one for each class.
+
+    Raises:
+        RecipeError: There are more or fewer weights than classes.
+    """
+    if weights is not None and len(weights) != len(question.classes):
+        raise RecipeError(
+            f"{objective}.{parameter} has {len(weights)} numbers for {len(question.classes)} classes",
+            where="objective",
+            expected=f"one number each for {', '.join(question.classes)}",
+            remedy="write one number for each class, in this order",
+            code="weights_number",
+        )

@@ -226,7 +226,7 @@ def overlap_sums(
 
 
 def dice_of_sums(intersection: Tensor, answered: Tensor, reference: Tensor, smoothing: float = 0.0) -> Tensor:
-    """``(2 intersection + smoothing) / (answered + reference + smoothing)``; 1 where both volumes and the smoothing are 0.
+    """``(2 intersection + smoothing) / (answered + reference + smoothing)``; 1 where all of these are 0.
 
     With an empty reference and no smoothing this is 0 with gradient 0: nothing is learnt there.
 
@@ -272,6 +272,5 @@ def generalised_dice_of_sums(
     weights = torch.where(there, 1 / torch.where(there, reference, 1.0) ** power, 0.0)
     largest = weights.amax(1, keepdim=True)
     weights = torch.where(there, weights, torch.where(largest > 0, largest, 1.0))
-    return dice_of_sums(
-        (weights * intersection).sum(1), (weights * answered).sum(1), (weights * reference).sum(1), smoothing
-    )
+    sums = ((weights * part).sum(1) for part in (intersection, answered, reference))
+    return dice_of_sums(*sums, smoothing)

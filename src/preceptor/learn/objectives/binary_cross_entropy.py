@@ -6,7 +6,7 @@ from torch import Tensor
 
 from preceptor.core.evidence import Question
 from preceptor.core.plugins import Decoded
-from preceptor.learn.answers import misfit, probabilities
+from preceptor.learn.answers import misfit, one_each, probabilities
 from preceptor.maths import losses
 
 
@@ -41,16 +41,8 @@ class BinaryCrossEntropy:
 
     def width(self, question: Question) -> int:
         if question.exclusive or question.is_regression:
-            raise misfit(
-                "binary_cross_entropy", question, "classes that do not exclude each other", "take cross_entropy"
-            )
-        if self.positive_weights is not None and len(self.positive_weights) != len(question.classes):
-            raise misfit(
-                "binary_cross_entropy",
-                question,
-                f"{len(question.classes)} positive_weights, one each for {', '.join(question.classes)}",
-                f"write as many numbers: now there are {len(self.positive_weights)}",
-            )
+            raise misfit("binary_cross_entropy", question, "classes that may occur together", "take cross_entropy")
+        one_each("binary_cross_entropy", question, "positive_weights", self.positive_weights)
         return len(question.classes)
 
     def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from preceptor.core.evidence import Question
 from preceptor.core.plugins import Decoded
-from preceptor.learn.answers import misfit, probabilities
+from preceptor.learn.answers import misfit, one_each, probabilities
 from preceptor.maths import losses
 
 
@@ -55,19 +55,8 @@ class CrossEntropy:
 
     def width(self, question: Question) -> int:
         if not question.exclusive or question.is_regression:
-            raise misfit(
-                "cross_entropy",
-                question,
-                "classes that exclude each other",
-                "binary_cross_entropy, or mean_squared_error",
-            )
-        if self.class_weights is not None and len(self.class_weights) != len(question.classes):
-            raise misfit(
-                "cross_entropy",
-                question,
-                f"{len(question.classes)} class_weights, one each for {', '.join(question.classes)}",
-                f"write as many numbers: now there are {len(self.class_weights)}",
-            )
+            raise misfit("cross_entropy", question, "classes that exclude each other", "take binary_cross_entropy")
+        one_each("cross_entropy", question, "class_weights", self.class_weights)
         return len(question.classes)
 
     def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -28,8 +28,8 @@ class Dice:
         background: Whether the first of classes that exclude each other enters the mean.
         empty: What a class that the sample's truth lacks does. "score": it is scored like any other (its best Dice is
             1 with smoothing). "ignore": it is left out of that sample's mean.
-        pooled: Sum over the whole batch before dividing ("batch Dice"): one overlap per class and batch. Needs the whole
-            batch at once, so it is refused under accumulation.
+        pooled: Sum over the whole batch before dividing ("batch Dice"): one overlap per class and batch. Needs the
+            whole batch at once, so it is refused under accumulation.
 
     Returns:
         `loss`: ``(batch,)``; `count`: 1 where anything is labelled; `decode`: probabilities.

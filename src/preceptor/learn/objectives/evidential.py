@@ -22,9 +22,9 @@ _RISKS = {
 class Evidential:
     """Learns a Dirichlet distribution over the classes: its mean is the answer, its lack of evidence the doubt.
 
-    Output: logits ``(batch, class, *space)``. Target: class index ``(batch, *space)``, -1 where unlabelled. Evidence for
-    wrong classes is punished by a divergence from "no evidence" that grows from 0 over the first part of the training.
-    The doubt tells right from wrong answers on data like the training's; it is no detector of foreign inputs.
+    Output: logits ``(batch, class, *space)``. Target: class index ``(batch, *space)``, -1 where unlabelled. Evidence
+    for wrong classes is punished by a divergence from "no evidence" that grows from 0 over the first part of the
+    training. The doubt tells right from wrong answers on data like the training's; it is no detector of foreign inputs.
 
     Args:
         evidence: How a logit becomes evidence: "exp" or "softplus".

@@ -19,7 +19,7 @@ class MeanSquaredError:
     The network answers in multiples of `scale` around `centre`, so that it starts near the data; the loss is in those
     units too, and `decode` gives the quantity's own unit back.
 
-    Output: ``(batch, quantity)``. Target: the same shape, float, NaN where unlabelled: loss and gradient exactly 0 there.
+    Output: ``(batch, quantity)``. Target: the same shape, float, NaN where unlabelled (loss and gradient exactly 0).
 
     Args:
         centre: A typical value of the quantity, in its unit.
@@ -48,9 +48,7 @@ class MeanSquaredError:
 
     def width(self, question: Question) -> int:
         if not question.is_regression:
-            raise misfit(
-                "mean_squared_error", question, "a task that asks for numbers (regression)", "take cross_entropy"
-            )
+            raise misfit("mean_squared_error", question, "a task that asks for numbers", "take cross_entropy")
         return len(question.classes)
 
     def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
