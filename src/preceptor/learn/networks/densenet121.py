@@ -18,8 +18,8 @@ _GROWTH, _STEM, _BOTTLENECK = 32, 64, 4
 class DenseNet121(nn.Module):
     """One answer per image: each layer sees the features of all layers before it.
 
-    Input: ``(batch, channel, *space)``, sides of 32 or more. Answer: ``(batch, width)``. Parameters are named and counted
-    as in the common implementation (7,978,856 with 3 channels and 1,000 answers), so published weights fit.
+    Input: ``(batch, channel, *space)``, sides of 32 or more. Answer: ``(batch, width)``. Parameters are named and
+    counted as in the common implementation (7,978,856 with 3 channels and 1,000 answers), so published weights fit.
 
     Args:
         inputs: What it is fed.

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Ge, Le, Lt, MinLen
 from torch import Tensor, nn
-from torch.nn import functional
 
 from preceptor.core.errors import RecipeError
 from preceptor.core.plugins import Inputs
@@ -39,6 +38,7 @@ class UNet(nn.Module):
     Attributes:
         divisor: Sides that are multiples of this need no padding; others are padded inside and cropped again.
         last_features: The module of the coarsest level.
+        head: The modules that transfer learning begins anew.
 
     Returns:
         The answer; with deep supervision in training ``{"answer": ..., "deep_1": ..., ...}``.
@@ -77,6 +77,7 @@ class UNet(nn.Module):
         self._step = tuple(math.prod(stride[axis] for stride in self._strides) for axis in range(dims))
         self.divisor = math.lcm(*self._step)
         self.last_features = f"encoder.{levels - 1}"
+        self.head = "heads"
 
         def level(entering: int, leaving: int, kernel: tuple[int, ...], stride: tuple[int, ...]) -> nn.Module:
             pool = max_pool(dims, stride, stride) if down == "pool" and max(stride) > 1 else nn.Identity()
@@ -86,11 +87,8 @@ class UNet(nn.Module):
             )
 
         still = (1,) * dims
-        entering = [inputs.channels, *channels]
-        self.encoder = nn.ModuleList(
-            level(entering[i], channels[i], kernels[i], still if i == 0 else self._strides[i - 1])
-            for i in range(levels)
-        )
+        entering, arriving = [inputs.channels, *channels], [still, *self._strides]
+        self.encoder = nn.ModuleList(level(entering[i], channels[i], kernels[i], arriving[i]) for i in range(levels))
         self.upsample = nn.ModuleList(
             transposed_convolution(dims)(channels[i + 1], channels[i], self._strides[i], self._strides[i])
             for i in range(levels - 1)
@@ -106,10 +104,9 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor | dict[str, Tensor]:
         """Any size in, the same size out."""
         sides = image.shape[2:]
-        before, after = self._margins(sides)
-        if any(before) or any(after):
-            pads = [side for pair in reversed(list(zip(before, after, strict=True))) for side in pair]
-            image = functional.pad(image, pads, mode="reflect" if self.padding == "valid" else "replicate")
+        for axis, (before, after) in enumerate(self._margins(sides), start=2):
+            if before or after:
+                image = _extended(image, axis, before, after, mirrored=self.padding == "valid")
         answers = self.convolve(image)
         answers[0] = _crop(answers[0], sides)
         if len(answers) == 1:
@@ -166,18 +163,17 @@ class UNet(nn.Module):
             )
         return strides, kernels
 
-    def _margins(self, sides: torch.Size) -> tuple[list[int], list[int]]:
+    def _margins(self, sides: torch.Size) -> list[tuple[int, int]]:
         """Voxels to add before and after each axis."""
         if self.padding == "same":
-            return [0] * len(sides), [-side % step for side, step in zip(sides, self._step, strict=True)]
+            return [(0, -side % step) for side, step in zip(sides, self._step, strict=True)]
         poolings = len(self.channels) - 1
-        before, after = [], []
+        margins = []
         for side in sides:
             wide = valid_input_side(side, poolings, self.convolutions)
-            lost = wide - (valid_output_side(wide, poolings, self.convolutions) or 0)
-            before.append(lost // 2)
-            after.append(wide - side - lost // 2)
-        return before, after
+            before = (wide - (valid_output_side(wide, poolings, self.convolutions) or 0)) // 2
+            margins.append((before, wide - side - before))
+        return margins
 
 
 class _Level(nn.Module):
@@ -228,6 +224,17 @@ class _Level(nn.Module):
             handed = self.shortcut(image)
             result = result + (_centre(handed, result.shape[2:]) if self.lost else handed)
         return self.drop(self.rectify(result))
+
+
+def _extended(image: Tensor, axis: int, before: int, after: int, mirrored: bool) -> Tensor:
+    """The image continued along an axis: mirrored at its border voxel, as often as needed, or the border repeated."""
+    side = image.shape[axis]
+    place = torch.arange(-before, side + after, device=image.device)
+    if mirrored:
+        period = max(2 * (side - 1), 1)
+        place = place.remainder(period)
+        place = torch.minimum(place, period - place) if side > 1 else place
+    return image.index_select(axis, place.clamp(0, side - 1))
 
 
 def _crop(image: Tensor, sides: torch.Size | list[int]) -> Tensor:
