@@ -1,0 +1,76 @@
+"""The command line: one file per verb, loaded when it is used, so that ``--help`` imports no torch.
+
+Results go to stdout, messages and progress to stderr; ``--json`` makes stdout one JSON object. Exit codes: 0 done,
+1 internal, 2 recipe or usage, 3 data, 4 refused by a gate, 5 missing extra.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+#: Verb: where it lies, and its line in ``--help``.
+VERBS = {
+    "demo": ("demo:demo", "Watch the whole path on phantoms made on the spot (under five minutes)."),
+    "new": ("new:new", "Write a commented recipe, or a plug-in with its test, to start from."),
+    "check": ("check:check", "Tell every problem of a recipe at once."),
+    "run": ("run:run", "Prepare, train, evaluate and report what a recipe says."),
+    "report": ("report:report", "Write a run's report anew."),
+    "seal": ("seal:seal", "Seal a run into a bundle, if its gates hold."),
+    "predict": ("predict:predict", "Predict images with a sealed bundle."),
+    "evaluate": ("evaluate:evaluate", "Measure a bundle on a cohort, or anyone's stored predictions."),
+    "cohort": ("cohort:cohort", "Build, check and split cohorts."),
+    "list": ("list:list_plugins", "List the plug-ins a recipe can name."),
+    "show": ("show:show", "Show a plug-in's documentation and parameters, or what a bundle holds."),
+    "schema": ("schema:schema", "Print the JSON Schema of recipes, for editors."),
+    "doctor": ("doctor:doctor", "Print what this machine has, and which extras are missing."),
+}
+
+
+def make_app() -> App:
+    """The application with every verb, none of them loaded."""
+    from preceptor import __version__
+
+    app = App(
+        name="preceptor",
+        help="Takes clinical images from the scanner to a model a clinic can trust: sealed, or refused with a reason.",
+        help_epilogue="Every verb takes --json (stdout is one JSON object) and --debug (tracebacks).",
+        help_format="plaintext",
+        version=__version__,
+    )
+    for name, (place, line) in VERBS.items():
+        app.command(f"preceptor.cli.{place}", name=name, help=line)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: Without the program's name; by default those of the process.
+    """
+    from preceptor.core.errors import PreceptorError
+
+    from . import console
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = given[: given.index("--")] if "--" in given else given
+    debug, as_json = "--debug" in options, "--json" in options
+    tokens = [each for each in options if each != "--debug"] + given[len(options) :]
+    try:
+        code = make_app()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+    except CycloptsError as error:
+        return console.usage(error, as_json)
+    except PreceptorError as error:
+        return console.failure(error, as_json, debug)
+    except KeyboardInterrupt:
+        console.say("stopped; the same command goes on from here")
+        return 130
+    except BrokenPipeError:  # `preceptor list | head`
+        console.close_stdout()
+        return 0
+    except Exception as error:
+        return console.internal(error, as_json, debug)

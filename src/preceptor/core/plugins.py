@@ -7,6 +7,8 @@ its own name. Parameters in `RESERVED` are handed in by the machinery and are no
 is the documentation (a summary line, Args, shapes, units, Returns, Raises, Source, Example). The classmethod `example`
 builds the smallest working instance: the contract tests run it.
 
+Any plug-in may have ``suits(question) -> bool``: the recipe check refuses it where it says no.
+
 Anything fitted has ``fit(...) -> State`` and is applied with that state later: see `Fitted transforms` in `Transform` and
 `Safeguard`. Classes here are protocols: a plug-in satisfies its contract by having the methods and inherits nothing
 (methods and networks are `torch.nn.Module`).
@@ -14,7 +16,7 @@ Anything fitted has ``fit(...) -> State`` and is applied with that state later: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
@@ -206,6 +208,7 @@ class Method(Protocol):
         second_order: Needs the gradient of a gradient.
         whole_batch: Looks across samples.
         own_optimizer: Keeps its own optimizer and steps it in `after_step`.
+        needs_roles: Roles without whose cases it can't work (``("tune",)``): the recipe check asks the split for them.
     """
 
     def setup(self, network: Any, cohort: Cohort) -> None: ...
@@ -246,7 +249,12 @@ Fit = Callable[..., list[Fitted]]
 
 @runtime_checkable
 class Strategy(Protocol):
-    """``strategies/``: how many trainings, in what order?  `bind` gives `fit`'s own type back, so strategies nest."""
+    """``strategies/``: how many trainings, in what order?  `bind` gives `fit`'s own type back, so strategies nest.
+
+    Attributes:
+        deals_roles: Deals train and test anew (folds); such a one inside another would train on the outer one's test
+            cases, and the recipe check refuses it. Default False.
+    """
 
     def bind(self, fit: Fit) -> Fit: ...
 

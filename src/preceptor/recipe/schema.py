@@ -152,7 +152,7 @@ class Train:
         foreground_share: Share of the patches that are centred on a labelled structure.
         optimizer: ``{name: settings}`` out of adam, adamw, sgd.
         schedule: ``{name: settings}`` of the learning rate, out of constant, cosine, plateau, poly.
-        precision: Of the forward pass: single precision, or mixed with 16 bits.
+        precision: Of the forward pass: single precision, or mixed with bfloat16 (weights stay in single precision).
         clip_norm: Longest gradient (L2 norm over all weights) that is applied unshortened; null for no limit.
         accumulate: Forward passes whose gradients are added up before one step.
         workers: Processes that load data; the draws do not depend on it.
@@ -169,7 +169,7 @@ class Train:
     foreground_share: Share = 0.5
     optimizer: Annotated[dict[str, Any] | str, Choice("optimizers")] = "adamw"
     schedule: Annotated[dict[str, Any] | str, Choice("schedules")] = "cosine"
-    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
+    precision: Literal["32", "bf16"] = "32"
     clip_norm: Annotated[float, Gt(0)] | None = 1.0
     accumulate: Count = 1
     workers: Annotated[int, Ge(0), Le(256)] = 0

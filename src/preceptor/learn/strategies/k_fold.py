@@ -30,6 +30,8 @@ class KFold:
         5
     """
 
+    deals_roles = True
+
     def __init__(
         self,
         folds: Annotated[int, Ge(2)] = 5,

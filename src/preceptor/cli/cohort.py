@@ -1,0 +1,135 @@
+"""``preceptor cohort build|check|split``"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from . import console
+
+if TYPE_CHECKING:
+    from preceptor.core.cohort import Cohort
+
+cohort = App(name="cohort", help="Build, check and split cohorts.", help_format="plaintext")
+
+
+@cohort.command
+def build(
+    source: Path, *, out: Annotated[Path, Parameter(alias="-o")] = Path("cohort.parquet"), as_json: console.Json = False
+) -> None:
+    """Make a cohort table of a folder, a table, a Decathlon dataset.json, nnU-Net raw or BIDS.
+
+    Parameters
+    ----------
+    source
+        The folder or file; its layout is recognised.
+    out
+        The table to write (.parquet or .csv).
+    """
+    from preceptor import api
+
+    _new(out)
+    made = api.build_cohort(source, out)
+    console.result(f"{out}\n{_summary(made)}", {"cohort": str(out), **_counts(made)}, as_json)
+
+
+@cohort.command
+def check(source: Path, *, as_json: console.Json = False) -> int:
+    """Look at every image of a cohort and tell everything that is wrong with it (exit code 3 if it is unfit).
+
+    Parameters
+    ----------
+    source
+        A recipe (.yaml), or a cohort (.parquet, .csv).
+    """
+    from preceptor import api
+    from preceptor.core.errors import CohortError
+
+    problems = api.check_cohort(source)
+    errors = [each for each in problems if each.severity == "error"]
+    lines = [f"{each.severity}: {each}" for each in problems] or ["the cohort is fit for use"]
+    record = {"fit": not errors, "problems": [asdict(each) for each in problems]}
+    console.result("\n".join(lines), record, as_json)
+    return CohortError.exit_code if errors else 0
+
+
+@cohort.command
+def split(
+    source: Path,
+    *,
+    out: Annotated[Path, Parameter(alias="-o")],
+    train: float = 0.7,
+    tune: float = 0.1,
+    calibrate: float = 0.0,
+    test: float = 0.2,
+    stratify: str | None = None,
+    by: str = "patient",
+    seed: int = 0,
+    as_json: console.Json = False,
+) -> None:
+    """Give the cases of a cohort their roles; no patient stands on two sides.
+
+    Parameters
+    ----------
+    source
+        A cohort (.parquet, .csv).
+    out
+        The cohort with its roles.
+    train, tune, calibrate, test
+        Shares; they add up to one.
+    stratify
+        Label or field to spread evenly.
+    by
+        patient, or image.
+    seed
+        Of the split.
+    """
+    from preceptor import api
+    from preceptor.recipe.check_roles import check_split
+
+    settings: dict[str, Any] = {"by": by, "train": train, "tune": tune, "calibrate": calibrate, "test": test}
+    settings |= {"stratify": stratify, "adapt": None, "external": None}
+    check_split(settings)
+    _new(out)
+    made = api.split_cohort(source, settings, seed, out)
+    console.result(f"{out}\n{_summary(made)}", {"cohort": str(out), **_counts(made)}, as_json)
+
+
+def _new(path: Path) -> None:
+    from preceptor.core.errors import RecipeError
+
+    if path.exists():
+        raise RecipeError(
+            "the output exists already", where=str(path), remedy="name another file with --out", code="exists"
+        )
+
+
+def _counts(made: Cohort) -> dict[str, Any]:
+    roles = [case.role or "no role" for case in made]
+    return {
+        "cases": len(made),
+        "clusters": len({case.cluster for case in made}),
+        "knows_patients": made.knows_patients,
+        "views": list(made.views),
+        "roles": {role: roles.count(role) for role in dict.fromkeys(roles)},
+        "digest": made.digest(),
+        "exclusions": [list(each) for each in made.exclusions],
+    }
+
+
+def _summary(made: Cohort) -> str:
+    counts = _counts(made)
+    who = "patients" if counts["knows_patients"] else "images (no patient is named)"
+    rows = [
+        ("cases", str(counts["cases"])),
+        ("of", f"{counts['clusters']} {who}"),
+        ("views", ", ".join(counts["views"])),
+        ("roles", ", ".join(f"{role} {number}" for role, number in counts["roles"].items())),
+        *((f"left out {number}", reason) for reason, number in made.exclusions),
+        *(("note", note) for note in made.notes),
+        ("digest", counts["digest"]),
+    ]
+    return console.columns(rows)

@@ -1,0 +1,46 @@
+"""``preceptor seal RUN -o FILE``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from . import console
+
+
+def seal(
+    run: Path,
+    *,
+    out: Annotated[Path, Parameter(alias="-o")],
+    key: Path | None = None,
+    fresh: Annotated[bool, Parameter(negative="")] = False,
+    as_json: console.Json = False,
+) -> None:
+    """Seal a run into a bundle, if its gates hold (exit code 4 if not).
+
+    Parameters
+    ----------
+    run
+        Folder that `preceptor run` made.
+    out
+        The bundle to write, such as hippocampus.preceptor.
+    key
+        An Ed25519 private key (PEM) to sign with.
+    fresh
+        Replace a bundle of that name.
+    """
+    from preceptor import api
+    from preceptor.core.errors import RecipeError
+
+    if out.exists() and not fresh:
+        raise RecipeError(
+            "the bundle exists already",
+            where=str(out),
+            expected="a new name",
+            remedy="name another file with -o, or say --fresh to replace it",
+            code="exists",
+        )
+    api.seal(run, out, key)
+    console.result(str(out), {"bundle": str(out), "bytes": out.stat().st_size}, as_json)
