@@ -3,143 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path as Folder
 from typing import Any
 
-from preceptor.core.errors import PreceptorError, RecipeError
-from preceptor.core.slots import build, plugin
-
 from .check_question import check_question
-from .fill import ONE
-from .report import Report, did_you_mean, dotted, listed
-from .schema import SECTIONS, SHARES, Train
-from .yaml import Path
+from .check_roles import check_roles, check_shares, check_strategies
+from .made import Made, make
+from .report import Report, did_you_mean, listed
+from .schema import SECTIONS, Train
 
 
-@dataclass(frozen=True)
-class Made:
-    """A plug-in of the recipe as an object.
-
-    Args:
-        path: Where it stands.
-        name: Its name.
-        settings: Its parameters.
-        object: The instance, or None where it can only be made later (networks) or its constructor refused.
-    """
-
-    path: Path
-    name: str
-    settings: Mapping[str, Any]
-    object: Any
-
-
-def check(filled: Mapping[str, Any], report: Report, networks: Collection[str] = ()) -> None:
+def check(filled: Mapping[str, Any], folder: Folder, report: Report, networks: Collection[str] = ()) -> None:
     """Report what no single section shows. Sections that are None could not be read and are left out.
 
     Args:
         filled: Sections with defaults written back.
+        folder: What the paths in the recipe are relative to.
         report: Where faults go.
         networks: Names of networks handed in from Python.
     """
-    made = {name: list(_make(name, filled, report)) for name, section in SECTIONS.items() if section.slot}
+    made = {name: list(make(name, filled, folder, report)) for name, section in SECTIONS.items() if section.slot}
     if filled.get("split") is not None:
-        _shares(filled["split"], report)
+        check_shares(filled["split"], report)
     _same_twice(made, report)
-    _roles(filled, made, report)
+    check_roles(filled, made, report)
     _methods(filled, made, report)
-    _strategies(filled.get("strategy"), ("strategy",), (), report)
+    check_strategies(filled.get("strategy"), ("strategy",), (), report)
     _transforms(filled, made, report)
     if filled.get("train") is not None:
-        _training(Train(**filled["train"]), filled, report)
+        _training(Train(**filled["train"]), made, report)
     check_question(filled, made, report, networks)
     _gates(filled, made, report)
-
-
-def check_split(settings: Mapping[str, Any]) -> None:
-    """Refuse shares that can't be dealt.
-
-    Raises:
-        RecipeError: With every problem.
-    """
-    report = Report("split", {})
-    _shares(settings, report)
-    if report.errors:
-        raise RecipeError("the split cannot be dealt", code="recipe_problems", problems=report.errors)
-
-
-def _make(section: str, filled: Mapping[str, Any], report: Report) -> Iterator[Made]:
-    """Every plug-in of a section as an object; what a constructor refuses is reported where it stands."""
-    slot, value = SECTIONS[section].slot, filled.get(section)
-    if slot is None or value is None:
-        return
-    for index, each in enumerate(value if SECTIONS[section].many else [value]):
-        ((name, settings),) = each.items()
-        path: Path = (section, index, name) if SECTIONS[section].many else (section, name)
-        if slot == "networks":
-            yield Made(path, name, settings, None)
-            continue
-        own = {key: value for key, value in settings.items() if slot != "objectives" or key not in ("weight", "output")}
-        try:
-            thing = build(slot, {name: own}, root=Folder())
-        except PreceptorError as error:
-            first = error.problem
-            report.add(
-                path, first.what, expected=first.expected, remedy=first.remedy, code=first.code or "plugin_refused"
-            )
-            thing = None
-        except (TypeError, ValueError, AssertionError, KeyError) as error:
-            report.add(
-                path,
-                f"the {ONE[slot]} '{name}' does not take these parameters: {error}",
-                expected=f"`preceptor show {name}` tells what it takes",
-                code="plugin_refused",
-            )
-            thing = None
-        yield Made(path, name, settings, thing)
-
-
-def _shares(split: Mapping[str, Any], report: Report) -> None:
-    shares = {role: split[role] for role in SHARES}
-    total = sum(shares.values())
-    named = {role: dict(split[role] or {}) for role in ("adapt", "external")}
-    said = ", ".join(f"{role} {share:g}" for role, share in shares.items() if share)
-    if total == 0 and not any(named.values()):
-        report.add(
-            ("split",),
-            "the split deals nothing",
-            expected="shares such as train: 0.7, tune: 0.1, test: 0.2",
-            remedy="leave the section out where the data set itself says who is in which role",
-            code="split_empty",
-        )
-        return
-    if abs(total - 1) > 1e-6:
-        report.add(
-            ("split",),
-            f"the shares of the split add up to {total:g} ({said or 'nothing'})",
-            expected="1",
-            remedy=f"lower them by {total - 1:g} in all" if total > 1 else f"{1 - total:g} more belongs to some role",
-            code="split_sum",
-        )
-    if shares["train"] == 0:
-        report.add(
-            ("split", "train"), "no case is dealt to train", expected="a share above 0 for train", code="split_no_train"
-        )
-    both = [
-        (field, value)
-        for field, values in named["adapt"].items()
-        for value in values
-        if value in named["external"].get(field, ())
-    ]
-    for field, value in both:
-        report.add(
-            ("split", "external", field),
-            f"{field} {value} is both adapt and external",
-            expected="each value in one role",
-            remedy="external cases must never be seen in training, not even without their labels",
-            code="split_overlap",
-        )
 
 
 def _same_twice(made: Mapping[str, list[Made]], report: Report) -> None:
@@ -156,58 +51,6 @@ def _same_twice(made: Mapping[str, list[Made]], report: Report) -> None:
                     remedy="delete one of them",
                     code="plugin_twice",
                 )
-
-
-def _roles(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Report) -> None:
-    """What is fitted or tuned needs cases of its own; with roles from the data set only the cohort can tell."""
-    split = filled.get("split")
-    if split is None:
-        return
-    dealt = {role for role in SHARES if split[role] > 0} | {role for role in ("adapt", "external") if split[role]}
-    deals_tests = any(_deals_roles(name) for name in _nest(filled.get("strategy")))
-    for each in (*made["methods"], *made["safeguards"]):
-        needed = tuple(getattr(each.object, "needs_roles", ()))
-        if hasattr(each.object, "fit"):
-            needed = (*needed, getattr(each.object, "fit_role", "calibrate"))
-        for role in dict.fromkeys(needed):
-            if role not in dealt:
-                why = {
-                    "calibrate": "what it promises is void on cases that were used before",
-                    "tune": "the test cases must not decide when to stop",
-                    "adapt": "it learns from unlabelled cases of the other domain",
-                }.get(role, "it is fitted on them")
-                report.add(
-                    each.path,
-                    f"{each.name} needs {role} cases, and the split deals none",
-                    expected=f"a share such as `{role}: 0.15` in split"
-                    if role in SHARES
-                    else f"`{role}: {{field: [values]}}` in split",
-                    remedy=f"{why}: give it a share, or take {each.name} out",
-                    code=f"no_{role}_share",
-                )
-    if made["evaluate"] and not dealt & {"test", "external"} and not deals_tests:
-        report.add(
-            ("split",),
-            "nothing is measured: the split deals neither test nor external cases",
-            expected="a share such as `test: 0.2`, or a strategy such as k_fold that tests on every case in turn",
-            code="no_test_share",
-        )
-    if "test" in dealt and deals_tests:
-        report.add(
-            ("split", "test"),
-            "the share of test is not used: the strategy deals test cases itself, fold by fold",
-            remedy="leave it out, or put it under train",
-            code="test_share_unused",
-            severity="warning",
-        )
-    schedule = next(iter((filled.get("train") or {}).get("schedule") or {}), None)
-    if schedule == "plateau" and "tune" not in dealt:
-        report.add(
-            ("train", "schedule"),
-            "the schedule plateau follows the score on tune cases, and the split deals none",
-            expected="a share such as `tune: 0.1` in split, or the schedule cosine",
-            code="no_tune_share",
-        )
 
 
 def _methods(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Report) -> None:
@@ -243,46 +86,6 @@ def _methods(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: 
                     remedy=f"raise batch_size instead, or take {each.name} out",
                     code="whole_batch",
                 )
-
-
-def _strategies(value: Any, path: Path, above: tuple[str, ...], report: Report) -> None:
-    """Walk down nested strategies: folds inside folds would train on the outer fold's test cases."""
-    if not isinstance(value, Mapping):
-        return
-    ((name, settings),) = value.items()
-    outer = next((each for each in above if _deals_roles(each)), None)
-    if outer and _deals_roles(name):
-        report.add(
-            (*path, name),
-            f"{name} inside {outer} deals the roles a second time: test cases of the outer one would be trained on",
-            expected="a strategy that keeps the roles, such as once or ensemble",
-            remedy=f"put {name} outside, or leave one of them out",
-            code="strategy_nesting",
-        )
-    if name == "once" and any(settings.values()):
-        return
-    for key, inner in settings.items():
-        if isinstance(inner, Mapping) and len(inner) == 1 and _is_strategy(next(iter(inner))):
-            _strategies(inner, (*path, name, key), (*above, name), report)
-
-
-def _is_strategy(name: str) -> bool:
-    from preceptor.core.slots import names
-
-    return name in names("strategies")
-
-
-def _deals_roles(name: str) -> bool:
-    return bool(getattr(plugin("strategies", name), "deals_roles", False))
-
-
-def _nest(value: Any) -> Iterator[str]:
-    """Names of a strategy and of those inside it."""
-    if isinstance(value, Mapping) and len(value) == 1 and _is_strategy(next(iter(value))):
-        ((name, settings),) = value.items()
-        yield name
-        for inner in settings.values():
-            yield from _nest(inner)
 
 
 def _transforms(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Report) -> None:
@@ -326,12 +129,12 @@ def _transforms(filled: Mapping[str, Any], made: Mapping[str, list[Made]], repor
                     )
 
 
-def _training(train: Train, filled: Mapping[str, Any], report: Report) -> None:
+def _training(train: Train, made: Mapping[str, list[Made]], report: Report) -> None:
     schedule = next(iter(train.schedule.values()))  # type: ignore[union-attr]
     if schedule["warmup_epochs"] >= train.epochs > 1:
         report.add(
             ("train", "schedule"),
-            f"the warm-up takes {schedule['warmup_epochs']:g} of {train.epochs} epochs: the learning rate never gets there",
+            f"the warm-up takes {schedule['warmup_epochs']:g} of {train.epochs} epochs: full speed is never reached",
             expected="a warm-up shorter than the training",
             code="warmup_too_long",
         )
@@ -357,13 +160,13 @@ def _training(train: Train, filled: Mapping[str, Any], report: Report) -> None:
             expected="patch: [32, 32, 32], say",
             code="patch_missing",
         )
-    for each in filled.get("methods") or ():
-        ((name, given),) = each.items()
-        if name == "early_stopping" and given.get("patience", 0) >= train.epochs > 1:
+    for each in made["methods"]:
+        patience = each.settings.get("patience")
+        if isinstance(patience, int) and patience >= train.epochs > 1:
             report.add(
-                ("methods", name),
-                f"early_stopping waits {given['patience']} epochs, and there are {train.epochs}: it never stops anything",
-                remedy="lower the patience, or raise train.epochs",
+                each.path,
+                f"{each.name} waits {patience} epochs, and there are {train.epochs}: it never does anything",
+                remedy="lower its patience, or raise train.epochs",
                 code="patience_too_long",
                 severity="warning",
             )
@@ -387,13 +190,6 @@ def _gates(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Re
                 remedy=did_you_mean(head, measured) or f"add {head} to evaluate",
                 code="gate_finding",
             )
-    if (
-        made["gates"]
-        and filled.get("gates")
-        and not measured
-        and not any("finding" in g.settings for g in made["gates"])
-    ):
-        report.add(("gates",), "there are gates and nothing is measured", code="nothing_measured", severity="warning")
     if not measured and not made["gates"]:
         report.add(
             ("evaluate",),
@@ -402,6 +198,3 @@ def _gates(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Re
             code="nothing_measured",
             severity="warning",
         )
-
-
-__all__ = ["Made", "check", "check_split", "dotted"]

@@ -12,11 +12,12 @@ from preceptor.core.evidence import Question
 from preceptor.core.plugins import Inputs
 from preceptor.core.slots import build, plugin
 
+from .made import Made
 from .report import Report, did_you_mean, listed
 
 
 def check_question(
-    filled: Mapping[str, Any], made: Mapping[str, list[Any]], report: Report, networks: Collection[str] = ()
+    filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Report, networks: Collection[str] = ()
 ) -> None:
     """Report where task, objectives, network, evaluators and the rest do not fit one another.
 
@@ -62,7 +63,7 @@ def _classes(question: Question, path: Any, report: Report) -> None:
         report.add(path, "there is no label to predict", expected="one label or more", code="too_few_classes")
 
 
-def _suits(question: Question, made: Mapping[str, list[Any]], report: Report) -> None:
+def _suits(question: Question, made: Mapping[str, list[Made]], report: Report) -> None:
     kind = f"{question.task} ({'an answer per voxel' if question.dense else 'an answer per case'})"
     for section in ("evaluate", "safeguards", "methods", "explain"):
         for each in made[section]:
@@ -96,7 +97,7 @@ def _suiting(section: str, name: str, question: Question) -> bool:
     return not hasattr(example, "suits") or example.suits(question)
 
 
-def _widths(question: Question, objectives: list[Any], report: Report) -> int | None:
+def _widths(question: Question, objectives: list[Made], report: Report) -> int | None:
     """Channels the network must answer with; objectives of one output must agree."""
     widths: dict[str, dict[str, int]] = defaultdict(dict)
     for each in objectives:
@@ -105,13 +106,7 @@ def _widths(question: Question, objectives: list[Any], report: Report) -> int | 
         try:
             widths[each.settings.get("output", "answer")][each.name] = each.object.width(question)
         except PreceptorError as error:
-            report.add(
-                each.path,
-                error.problem.what,
-                expected=error.problem.expected,
-                remedy=error.problem.remedy,
-                code=error.problem.code or "objective_unfit",
-            )
+            report.tell(each.path, error, "objective_unfit")
     for output, asked in widths.items():
         if len(set(asked.values())) > 1:
             said = ", ".join(f"{name} {width}" for name, width in asked.items())
@@ -143,7 +138,7 @@ def _views(cohort: Any) -> tuple[str, ...]:
     return ()
 
 
-def _named_views(views: tuple[str, ...], made: Mapping[str, list[Any]], report: Report) -> None:
+def _named_views(views: tuple[str, ...], made: Mapping[str, list[Made]], report: Report) -> None:
     if not views:
         return
     for section, plugins in made.items():
@@ -164,7 +159,7 @@ def _named_views(views: tuple[str, ...], made: Mapping[str, list[Any]], report: 
 
 
 def _network(
-    filled: Mapping[str, Any], made: Mapping[str, list[Any]], width: int, views: tuple[str, ...], report: Report
+    filled: Mapping[str, Any], made: Mapping[str, list[Made]], width: int, views: tuple[str, ...], report: Report
 ) -> None:
     """Build the network without memory for its weights, and hold it against patch, views and named layers."""
     network = made["network"][0]
@@ -215,7 +210,7 @@ def _takes_one_view(cls: type) -> bool:
     return len(accepted) == 1 and accepted[0] not in ("images", "present", "fields")
 
 
-def _on_paper(network: Any, inputs: Inputs, width: int) -> tuple[Any, str | None]:
+def _on_paper(network: Made, inputs: Inputs, width: int) -> tuple[Any, str | None]:
     """The network on torch's meta device, which keeps shapes and no numbers; and what it refuses, if anything."""
     import torch
 
@@ -230,7 +225,7 @@ def _on_paper(network: Any, inputs: Inputs, width: int) -> tuple[Any, str | None
         return None, None
 
 
-def _layers(built: Any, made: Mapping[str, list[Any]], report: Report) -> None:
+def _layers(built: Any, made: Mapping[str, list[Made]], report: Report) -> None:
     known = [name for name, _ in built.named_modules() if name]
     for section in ("methods", "explain"):
         for each in made[section]:

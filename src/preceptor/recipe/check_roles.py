@@ -8,6 +8,7 @@ from typing import Any
 from preceptor.core.errors import RecipeError
 from preceptor.core.slots import names, plugin
 
+from .made import Made
 from .report import Report
 from .schema import SHARES
 from .yaml import Path

@@ -186,13 +186,7 @@ class Filler:
         try:
             return plugin(slot, name)
         except PreceptorError as error:
-            self.report.add(
-                path,
-                error.problem.what,
-                expected=error.problem.expected,
-                remedy=error.problem.remedy,
-                code=error.problem.code or "plugin_unusable",
-            )
+            self.report.tell(path, error, "plugin_unusable")
         except ImportError as error:
             self.report.add(
                 path,

@@ -49,7 +49,7 @@ def load_recipe(
         confine(document.data, path.parent, folder, [Path(root) for root in roots], report)
     if isinstance(document.data, dict):
         _name(path, filled, document, report)
-        check(filled, report, networks)
+        check(filled, folder, report, networks)
     if report.errors:
         raise _failed(path, report.errors)
     if filled.get("checks") is None:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from preceptor.core.errors import Problem
+from preceptor.core.errors import PreceptorError, Problem
 
 from .yaml import Path
 
@@ -40,6 +40,11 @@ class Report:
         problem = Problem(what, self.place(path), expected, remedy, code, severity=severity)
         if problem not in self.problems:
             self.problems.append(problem)
+
+    def tell(self, path: Path, error: PreceptorError, code: str) -> None:
+        """Note what a plug-in raised, at the place where it is named; `code` where the error has none."""
+        one = error.problem
+        self.add(path, one.what, expected=one.expected, remedy=one.remedy, code=one.code or code)
 
     def place(self, path: Path) -> str:
         for length in range(len(path), 0, -1):
