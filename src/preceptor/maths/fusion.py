@@ -9,9 +9,9 @@ from torch import Tensor
 def mean_and_variance(features: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance over the views that are there, feature by feature.
 
-    The variance is unbiased (divisor k - 1), and exactly 0 with gradient exactly 0 where one view is there. Missing rows
-    are replaced before anything is summed, so whatever is stored in them, NaN included, changes nothing. Without any view
-    both are 0.
+    The variance is unbiased (divisor k - 1), and exactly 0 with gradient exactly 0 where one view is there. Missing
+    rows are replaced before anything is summed, so whatever is stored in them, NaN included, changes nothing. Without
+    any view both are 0.
 
     Args:
         features: ``(view, batch, channel, *space)``.

@@ -18,8 +18,8 @@ class HeMIS(nn.Module):
 
     Input: ``images`` ``{view: (batch, channel, *space)}`` with ``present`` ``{view: (batch,)}``: any subset, one view
     included, another one for each case of the batch. Missing images are never looked at. Answer: ``(batch, width)``, or
-    ``(batch, width, *space)`` where the encoder answers per voxel (`unet`). Training with views hidden at random (method
-    `hide_views`) makes it as good on few views as it can be; without, one view alone fares worse.
+    ``(batch, width, *space)`` where the encoder answers per voxel (`unet`). Training with views hidden at random
+    (method `hide_views`) makes it as good on few views as it can be; without, one view alone fares worse.
 
     Args:
         inputs: The views.

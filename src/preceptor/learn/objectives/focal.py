@@ -16,8 +16,8 @@ from preceptor.maths import losses
 class Focal:
     """Cross-entropy times ``(1 - p)^gamma``, p the probability given to the truth: easy entries hardly count.
 
-    Output: logits ``(batch, class, *space)``. Target: class index ``(batch, *space)``, -1 where unlabelled (softmax), or
-    float of the output's shape, NaN where unlabelled (sigmoid). A weight per voxel multiplies that voxel's loss.
+    Output: logits ``(batch, class, *space)``. Target: class index ``(batch, *space)``, -1 where unlabelled (softmax),
+    or float of the output's shape, NaN where unlabelled (sigmoid). A weight per voxel multiplies that voxel's loss.
 
     Args:
         gamma: How much easy entries are muted; 0 is cross-entropy.
