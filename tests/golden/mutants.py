@@ -45,3 +45,18 @@ class Mutant:
 MUTANTS: list[Mutant] = []
 
 # Each block below belongs to one subject; a new method appends its own with `MUTANTS += [...]`.
+
+# Explainers.
+MUTANTS += [
+    Mutant("I10.1", "maths.attribution", "return gradient.flatten(2).mean(2)", "return gradient.flatten(2).sum(2)"),
+    Mutant("I10.1", "maths.attribution", 'weights, activation).relu()', 'weights, activation).abs()'),
+    Mutant("I10.1", "maths.attribution", "align_corners=False)[:, 0]", "align_corners=True)[:, 0].relu()"),
+    Mutant("I10.1", "prove.observing", "return kept.clone()", "return kept"),
+    Mutant("I10.1", "prove.observing", "score = target(outputs).sum()", "score = target(outputs)[0]"),
+    Mutant("I10.2", "maths.attribution", "gradient**3", "gradient**2"),
+    Mutant("I10.2", "maths.attribution", "share * gradient.relu()", "share * gradient"),
+    Mutant("I10.6", "maths.attribution", "return total / covered", "return total"),
+    Mutant("I10.6", "maths.attribution", "if starts[-1] != size - width:", "if False:"),
+    Mutant("I10.6", "prove.explainers.occlusion", "score - target(model(tiled)).view", "score + target(model(tiled)).view"),
+    Mutant("I10.6", "prove.explainers.occlusion", '"minimum": flat.amin(2)', '"minimum": flat.amax(2)'),
+]

@@ -1,0 +1,224 @@
+"""A few answers explained: what was scored, each explainer's maps, and the image they lie on, kept for the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from preceptor.core.batch import Batch
+from preceptor.core.cohort import Sample
+from preceptor.core.evidence import Question
+from preceptor.core.plugins import Decoded, Inputs
+from preceptor.core.slots import build, spec
+from preceptor.learn.call import call
+
+if TYPE_CHECKING:
+    from preceptor.learn.model import Model
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One case's maps, as they lie in ``explanations/<number>.npz``.
+
+    Args:
+        key: The case.
+        target: What was scored, in words.
+        images: ``{view: (channel, *space)}`` prepared pixels under the maps.
+        maps: ``{explainer: {view: (*space,)}}``.
+        settings: ``{explainer: {parameter: value}}`` with defaults written out.
+    """
+
+    key: str
+    target: str
+    images: Mapping[str, np.ndarray]
+    maps: Mapping[str, Mapping[str, np.ndarray]]
+    settings: Mapping[str, Mapping[str, Any]]
+
+    def write(self, path: Path) -> None:
+        """Write aside and rename. Half precision: maps are looked at, not measured."""
+        arrays = {f"image/{view}": image.astype(np.float16) for view, image in self.images.items()}
+        for explainer, maps in self.maps.items():
+            arrays |= {f"map/{explainer}/{view}": each.astype(np.float32) for view, each in maps.items()}
+        facts = {"key": self.key, "target": self.target, "settings": self.settings}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(path.name + ".part")
+        with aside.open("wb") as stream:
+            np.savez_compressed(stream, facts=np.array(json.dumps(facts, default=str)), **arrays)
+        aside.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Explanation:
+        """Read what `write` wrote; nothing in the file is executed."""
+        images: dict[str, np.ndarray] = {}
+        maps: dict[str, dict[str, np.ndarray]] = {}
+        with np.load(path, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            for name in stored.files:
+                kind, _, rest = name.partition("/")
+                if kind == "image":
+                    images[rest] = stored[name].astype(np.float32)
+                elif kind == "map":
+                    explainer, _, view = rest.partition("/")
+                    maps.setdefault(explainer, {})[view] = stored[name]
+        return cls(facts["key"], facts["target"], images, maps, facts["settings"])
+
+
+class BoundNetwork:
+    """A network with the rest of the batch tied on: what explainers call ``model``.
+
+    Args:
+        network: The network.
+        batch: Whose `present` and `fields` go with every call. Images may hold the batch several times over; they
+            are then repeated alike.
+    """
+
+    def __init__(self, network: torch.nn.Module, batch: Batch) -> None:
+        self.network = network
+        self._batch = batch
+
+    def __call__(self, images: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        times = len(next(iter(images.values()))) // max(len(self._batch), 1)
+        present = {view: each.repeat(times) for view, each in self._batch.present.items()}
+        fields = {name: each.repeat(times) for name, each in self._batch.fields.items()}
+        return call(self.network, dict(images), present, fields)
+
+
+def explain_cases(model: Model, samples: Sequence[Sample], explainers: Sequence[Any], folder: Path) -> None:
+    """Explain cases and write ``<folder>/000.npz``, ``001.npz`` …
+
+    Where several networks vote, the maps are the mean of theirs. Dense answers are explained inside one training
+    patch around what was found: that is what the network sees at once.
+
+    Args:
+        model: The run's model.
+        samples: On the prepared grid.
+        explainers: The recipe's `explain` section.
+        folder: Where to write.
+
+    Raises:
+        RecipeError: An explainer does not fit the network.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {spec(each)[0]: build("explainers", each) for each in explainers}
+    settings = {
+        name: {key: value for key, value in vars(each).items() if not key.startswith("_")}
+        for name, each in made.items()
+    }
+    for number, sample in enumerate(samples):
+        batch = batch_of(sample, model.inputs, _corner(model, sample)).to(model.device)
+        score, words = score_of(model, batch)
+        maps: dict[str, dict[str, np.ndarray]] = {name: {} for name in made}
+        for name, explainer in made.items():
+            found = [explainer(BoundNetwork(network, batch), batch, score) for network in model.networks]
+            for view in sample.images:
+                mean = torch.stack([each[view][0].detach().float() for each in found]).mean(0)
+                maps[name][view] = mean.cpu().numpy()
+        images = {view: batch.images[view][0].cpu().numpy() for view in sample.images}
+        Explanation(sample.key, words, images, maps, settings).write(folder / f"{number:03d}.npz")
+
+
+def batch_of(sample: Sample, inputs: Inputs, corner: Sequence[int] | None = None) -> Batch:
+    """A batch of one case.
+
+    Args:
+        sample: On the prepared grid.
+        inputs: What the network is fed.
+        corner: First voxel of the patch to take; None takes the whole image. What lies outside is 0.
+    """
+    shape = sample.reference.shape if corner is None else inputs.patch
+    images, present = {}, {}
+    for view in inputs.views:
+        image = sample.images.get(view)
+        present[view] = torch.tensor([image is not None])
+        pixels = np.zeros((inputs.channels, *shape), np.float32)
+        if image is not None:
+            pixels = np.asarray(image.array, np.float32)
+            if corner is not None:
+                pixels = _cut(pixels, corner, shape)
+        images[view] = torch.from_numpy(np.ascontiguousarray(pixels))[None]
+    fields = {name: torch.tensor([float(sample.fields.get(name, float("nan")))]) for name in inputs.fields}
+    return Batch(images, present, {}, torch.zeros(1, dtype=torch.long), [sample.key], fields)
+
+
+def score_of(model: Model, batch: Batch) -> tuple[Callable[[Mapping[str, Tensor]], Tensor], str]:
+    """What is explained of a batch's answer: a class score, the mean score of a region, or the value itself.
+
+    The class or the region is fixed by the answer to the whole image, so that it stays the same under occlusion.
+
+    Args:
+        model: Its first network answers.
+        batch: The cases.
+
+    Returns:
+        ``target(outputs) -> (batch,)`` and what it is, in words.
+    """
+    question: Question = model.question
+    with torch.no_grad():
+        network = model.networks[0]
+        decoded: Decoded = model.decode(BoundNetwork(network, batch)(batch.images)["answer"])
+    probability = decoded.probability
+    if question.is_regression:
+        return (
+            lambda outputs: model.decode(outputs["answer"]).probability[:, 0]
+        ), f"the value of {question.classes[0]}"
+    if not question.dense:
+        chosen = probability.argmax(1)
+
+        def class_score(outputs: Mapping[str, Tensor]) -> Tensor:
+            scores = _scores(outputs["answer"], model, len(question.classes))
+            index = chosen.repeat(len(scores) // len(chosen))
+            return scores.gather(1, index[:, None])[:, 0]
+
+        return class_score, f"the score of {question.classes[int(chosen[0])]}"
+    label = probability.argmax(1)
+    region = label > 0
+
+    def region_score(outputs: Mapping[str, Tensor]) -> Tensor:
+        scores = _scores(outputs["answer"], model, len(question.classes))
+        times = len(scores) // len(label)
+        said = scores.gather(1, label.repeat(times, *[1] * (label.ndim - 1))[:, None])[:, 0].flatten(1)
+        where = region.flatten(1).repeat(times, 1)
+        structure = (said * where).sum(1) / where.sum(1).clamp(min=1)
+        return torch.where(where.any(1), structure, scores[:, 1:].flatten(1).mean(1))
+
+    structures = [name for index, name in enumerate(question.classes) if index and bool((label == index).any())]
+    words = (
+        f"the mean score of what was marked as {' and '.join(structures)}"
+        if structures
+        else "the mean score of every structure"
+    )
+    return region_score, words
+
+
+def _scores(answer: Tensor, model: Model, classes: int) -> Tensor:
+    """The raw scores where there is one a class, else the probabilities."""
+    return answer if answer.shape[1] == classes else model.decode(answer).probability
+
+
+def _corner(model: Model, sample: Sample) -> tuple[int, ...] | None:
+    """First voxel of the patch around what was found; None where the whole image is one patch."""
+    patch, shape = model.inputs.patch, sample.reference.shape
+    if tuple(patch) == tuple(shape):
+        return None
+    centre = np.array(shape) / 2
+    if model.question.dense:
+        label = model(sample).label
+        if label is not None and (label > 0).any():
+            centre = np.argwhere(label > 0).mean(0)
+    slack = np.maximum(np.array(shape) - patch, 0)
+    return tuple(int(start) for start in np.clip(np.round(centre - np.array(patch) / 2), 0, slack))
+
+
+def _cut(pixels: np.ndarray, corner: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+    """A patch of ``(channel, *space)``; what lies outside the image is 0."""
+    patch = np.zeros((len(pixels), *shape), np.float32)
+    inside = pixels[(slice(None), *(slice(start, start + size) for start, size in zip(corner, shape, strict=True)))]
+    patch[(slice(None), *(slice(0, size) for size in inside.shape[1:]))] = inside
+    return patch
