@@ -80,10 +80,11 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
     if not table:
         return ""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
-    return "\n".join(
-        f"{indent}{'  '.join(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True))}  {row[-1]}".rstrip()
-        for row in table
-    )
+    lines = []
+    for row in table:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
+        lines.append(f"{indent}{'  '.join([*cells, row[-1]])}".rstrip())
+    return "\n".join(lines)
 
 
 def close_stdout() -> None:

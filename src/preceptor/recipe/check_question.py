@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.evidence import Question
-from preceptor.core.plugins import Inputs
-from preceptor.core.slots import build, plugin
+from preceptor.core.slots import names, plugin
 
+from .check_network import check_network
 from .made import Made
 from .report import Report, did_you_mean, listed
+from .schema import SECTIONS
 
 
 def check_question(
@@ -36,7 +36,7 @@ def check_question(
     views = _views(filled.get("cohort"))
     _named_views(views, made, report)
     if made["network"] and made["network"][0].name not in networks:
-        _network(filled, made, width or 2, views, report)
+        check_network(filled, made, width or 2, views, report)
 
 
 def _classes(question: Question, path: Any, report: Report) -> None:
@@ -80,16 +80,10 @@ def _suits(question: Question, made: Mapping[str, list[Made]], report: Report) -
 
 
 def _names(section: str) -> tuple[str, ...]:
-    from preceptor.core.slots import names
-
-    from .schema import SECTIONS
-
     return names(SECTIONS[section].slot or "")
 
 
 def _suiting(section: str, name: str, question: Question) -> bool:
-    from .schema import SECTIONS
-
     try:
         example = plugin(SECTIONS[section].slot or "", name).example()  # type: ignore[attr-defined]
     except (PreceptorError, ImportError):
@@ -155,88 +149,4 @@ def _named_views(views: tuple[str, ...], made: Mapping[str, list[Made]], report:
                             expected=f"one of {listed(views)}",
                             remedy=did_you_mean(name, views),
                             code="view_unknown",
-                        )
-
-
-def _network(
-    filled: Mapping[str, Any], made: Mapping[str, list[Made]], width: int, views: tuple[str, ...], report: Report
-) -> None:
-    """Build the network without memory for its weights, and hold it against patch, views and named layers."""
-    network = made["network"][0]
-    cls = plugin("networks", network.name)
-    if len(views) > 1 and _takes_one_view(cls):
-        report.add(
-            network.path,
-            f"the network '{network.name}' takes one image, and the cohort has the views {listed(views)}",
-            expected="a network for several views, such as hemis",
-            remedy="name another network, or one view in cohort",
-            code="views_mismatch",
-        )
-        return
-    patch = (filled.get("train") or {}).get("patch")
-    faults = []
-    for shape in [tuple(patch)] if patch else [(64, 64), (64, 64, 64)]:
-        built, fault = _on_paper(network, Inputs(views or ("image",), 1, len(shape), shape), width)
-        if fault is None:
-            break
-        faults.append(fault)
-    else:
-        report.add(
-            network.path,
-            f"the network '{network.name}' does not take these parameters: {faults[0]}",
-            expected=f"`preceptor show {network.name}` tells what it takes",
-            code="network_refused",
-        )
-        return
-    if built is None:
-        return
-    divisor = getattr(built, "divisor", 1)
-    divisors = tuple(divisor) if isinstance(divisor, (tuple, list)) else (divisor,) * len(shape)
-    for axis, (side, each) in enumerate(zip(patch or (), divisors, strict=False)):
-        if side % each:
-            below, above = side // each * each, -(-side // each) * each
-            report.add(
-                ("train", "patch", axis),
-                f"train.patch[{axis}] is {side}, and the network '{network.name}' halves it to a fraction",
-                expected=f"a multiple of {each}",
-                remedy=f"take {' or '.join(str(size) for size in (below, above) if size)}",
-                code="patch_divisor",
-            )
-    _layers(built, made, report)
-
-
-def _takes_one_view(cls: type) -> bool:
-    accepted = [name for name in inspect.signature(cls.forward).parameters if name != "self"]  # type: ignore[attr-defined]
-    return len(accepted) == 1 and accepted[0] not in ("images", "present", "fields")
-
-
-def _on_paper(network: Made, inputs: Inputs, width: int) -> tuple[Any, str | None]:
-    """The network on torch's meta device, which keeps shapes and no numbers; and what it refuses, if anything."""
-    import torch
-
-    try:
-        with torch.device("meta"):
-            return build("networks", {network.name: dict(network.settings)}, inputs=inputs, width=width), None
-    except PreceptorError as error:
-        return None, error.problem.what
-    except (TypeError, ValueError, AssertionError) as error:
-        return None, str(error) or type(error).__name__
-    except (RuntimeError, NotImplementedError):  # it computes with its weights when made: only a real device tells
-        return None, None
-
-
-def _layers(built: Any, made: Mapping[str, list[Made]], report: Report) -> None:
-    known = [name for name, _ in built.named_modules() if name]
-    for section in ("methods", "explain"):
-        for each in made[section]:
-            for key in ("layer", "layers"):
-                value = each.settings.get(key)
-                for name in [value] if isinstance(value, str) else value or ():
-                    if name not in known:
-                        report.add(
-                            (*each.path, key),
-                            f"the network has no layer '{name}'",
-                            expected=f"one of {listed(known)}",
-                            remedy=did_you_mean(name, known),
-                            code="layer_unknown",
                         )

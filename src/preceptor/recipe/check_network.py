@@ -1,0 +1,158 @@
+"""Does the network take what it will be fed?  It is built and run on paper: shapes without numbers, in milliseconds."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from preceptor.core.errors import PreceptorError
+from preceptor.core.plugins import Inputs
+from preceptor.core.slots import build, plugin
+
+from .made import Made
+from .report import Report, did_you_mean, listed
+
+#: What forward passes call their inputs; a network with one input of another name takes the only view.
+_NAMED_INPUTS = ("images", "present", "fields")
+
+
+def check_network(
+    filled: Mapping[str, Any], made: Mapping[str, list[Made]], width: int, views: tuple[str, ...], report: Report
+) -> None:
+    """Report a network that refuses its parameters, the patch or the views, and names of layers it does not have.
+
+    Args:
+        filled: Sections with defaults written back.
+        made: Plug-ins as objects, by section.
+        width: Channels of the answer.
+        views: Names of the views; () where only the data knows.
+        report: Where faults go.
+    """
+    network = made["network"][0]
+    if len(views) > 1 and _takes_one_view(plugin("networks", network.name)):
+        report.add(
+            network.path,
+            f"the network '{network.name}' takes one image, and the cohort has the views {listed(views)}",
+            expected="a network for several views, such as hemis",
+            remedy="name another network, or one view in cohort",
+            code="views_mismatch",
+        )
+        return
+    patch = (filled.get("train") or {}).get("patch")
+    faults: list[str] = []
+    for shape in [tuple(patch)] if patch else [(64, 64), (64, 64, 64)]:
+        inputs = Inputs(views or ("image",), 1, len(shape), shape)
+        built, fault = _build(network, inputs, width)
+        if fault is None:
+            break
+        faults.append(fault)
+    else:
+        report.add(
+            network.path,
+            f"the network '{network.name}' cannot be built so: {faults[0]}",
+            expected=f"parameters that fit one another; `preceptor show {network.name}` tells what it takes",
+            code="network_refused",
+        )
+        return
+    if built is None:
+        return
+    _layers(built, made, report)
+    outputs, fault = _forward(built, inputs)
+    if patch:
+        _divides(patch, built, network.name, fault, report)
+    _outputs(outputs, network.name, made, report)
+
+
+def _takes_one_view(cls: type) -> bool:
+    accepted = list(inspect.signature(cls.forward).parameters)[1:]  # type: ignore[attr-defined]
+    return len(accepted) == 1 and accepted[0] not in _NAMED_INPUTS
+
+
+def _build(network: Made, inputs: Inputs, width: int) -> tuple[Any, str | None]:
+    """The network on torch's meta device, and what it refuses. Neither where only a real device can tell."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return build("networks", {network.name: dict(network.settings)}, inputs=inputs, width=width), None
+    except PreceptorError as error:
+        return None, error.problem.what
+    except (TypeError, ValueError, AssertionError) as error:
+        return None, str(error) or type(error).__name__
+    except (RuntimeError, NotImplementedError):  # it computes with its weights while it is made
+        return None, None
+
+
+def _forward(built: Any, inputs: Inputs) -> tuple[set[str] | None, str | None]:
+    """Names of the outputs of one training pass, or why there is none; (None, None) where values would decide."""
+    import torch
+
+    images = {view: torch.zeros(2, inputs.channels, *inputs.patch, device="meta") for view in inputs.views}
+    given = {"images": images, "present": {view: torch.ones(2, dtype=torch.bool) for view in images}, "fields": {}}
+    accepted = [name for name in inspect.signature(built.forward).parameters if name in _NAMED_INPUTS]
+    try:
+        if accepted:
+            outputs = built(**{name: given[name] for name in accepted})
+        else:
+            outputs = built(next(iter(images.values())))
+    except PreceptorError as error:
+        return None, error.problem.what
+    except (RuntimeError, ValueError, IndexError, NotImplementedError) as error:
+        return None, None if "meta" in str(error).lower() else str(error).splitlines()[0]
+    return set(outputs) if isinstance(outputs, Mapping) else {"answer"}, None
+
+
+def _divides(patch: list[int], built: Any, name: str, fault: str | None, report: Report) -> None:
+    """A side that the network can't halve evenly stops some networks and makes others pad."""
+    divisor = getattr(built, "divisor", 1)
+    divisors = tuple(divisor) if isinstance(divisor, (tuple, list)) else (divisor,) * len(patch)
+    uneven = [(axis, side, each) for axis, (side, each) in enumerate(zip(patch, divisors, strict=False)) if side % each]
+    for axis, side, each in uneven:
+        sizes = [str(size) for size in (side // each * each, -(-side // each) * each) if size]
+        report.add(
+            ("train", "patch", axis),
+            f"train.patch[{axis}] is {side}, which the network '{name}' cannot halve evenly"
+            + ("" if fault else ": it computes on padding that is cut off again"),
+            expected=f"a multiple of {each}",
+            remedy=f"take {' or '.join(sizes)}",
+            code="patch_divisor",
+            severity="error" if fault else "warning",
+        )
+    if fault and not uneven:
+        report.add(
+            ("train", "patch"),
+            f"the network '{name}' does not take a patch of {' x '.join(map(str, patch))}: {fault}",
+            expected="a larger patch, or fewer levels in the network",
+            code="patch_refused",
+        )
+
+
+def _outputs(outputs: set[str] | None, name: str, made: Mapping[str, list[Made]], report: Report) -> None:
+    for each in made["objective"]:
+        wanted = each.settings.get("output", "answer")
+        if outputs is not None and wanted not in outputs:
+            report.add(
+                (*each.path, "output"),
+                f"the network '{name}' has no output '{wanted}'",
+                expected=f"one of {listed(sorted(outputs))}",
+                remedy=did_you_mean(wanted, outputs),
+                code="output_unknown",
+            )
+
+
+def _layers(built: Any, made: Mapping[str, list[Made]], report: Report) -> None:
+    known = [name for name, _ in built.named_modules() if name]
+    for section in ("methods", "explain"):
+        for each in made[section]:
+            for key in ("layer", "layers"):
+                value = each.settings.get(key)
+                for name in [value] if isinstance(value, str) else value or ():
+                    if name not in known:
+                        report.add(
+                            (*each.path, key),
+                            f"the network has no layer '{name}'",
+                            expected=f"one of {listed(known)}",
+                            remedy=did_you_mean(name, known),
+                            code="layer_unknown",
+                        )
