@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.evidence import Question
 from preceptor.core.plugins import Inputs
 from preceptor.core.slots import build, plugin
 
@@ -18,13 +19,19 @@ _NAMED_INPUTS = ("images", "present", "fields")
 
 
 def check_network(
-    filled: Mapping[str, Any], made: Mapping[str, list[Made]], width: int, views: tuple[str, ...], report: Report
+    filled: Mapping[str, Any],
+    made: Mapping[str, list[Made]],
+    question: Question | None,
+    width: int,
+    views: tuple[str, ...],
+    report: Report,
 ) -> None:
     """Report a network that refuses its parameters, the patch or the views, and names of layers it does not have.
 
     Args:
         filled: Sections with defaults written back.
         made: Plug-ins as objects, by section.
+        question: What the task asks, where it could be made.
         width: Channels of the answer.
         views: Names of the views; () where only the data knows.
         report: Where faults go.
@@ -61,7 +68,9 @@ def check_network(
     outputs, fault = _forward(built, inputs)
     if patch:
         _divides(patch, built, network.name, fault, report)
-    _outputs(outputs, network.name, made, report)
+    if outputs is not None:
+        _outputs(outputs, network.name, made, report)
+        _answer(outputs.get("answer"), network, width, question, report)
 
 
 def _takes_one_view(cls: type) -> bool:
@@ -84,8 +93,8 @@ def _build(network: Made, inputs: Inputs, width: int) -> tuple[Any, str | None]:
         return None, None
 
 
-def _forward(built: Any, inputs: Inputs) -> tuple[set[str] | None, str | None]:
-    """Names of the outputs of one training pass, or why there is none; (None, None) where values would decide."""
+def _forward(built: Any, inputs: Inputs) -> tuple[dict[str, tuple[int, ...]] | None, str | None]:
+    """Shapes of the outputs of one training pass, or why there is none; (None, None) where values would decide."""
     import torch
 
     images = {view: torch.zeros(2, inputs.channels, *inputs.patch, device="meta") for view in inputs.views}
@@ -100,7 +109,8 @@ def _forward(built: Any, inputs: Inputs) -> tuple[set[str] | None, str | None]:
         return None, error.problem.what
     except (RuntimeError, ValueError, IndexError, NotImplementedError) as error:
         return None, None if "meta" in str(error).lower() else str(error).splitlines()[0]
-    return set(outputs) if isinstance(outputs, Mapping) else {"answer"}, None
+    named = outputs if isinstance(outputs, Mapping) else {"answer": outputs}
+    return {name: tuple(output.shape) for name, output in named.items()}, None
 
 
 def _divides(patch: list[int], built: Any, name: str, fault: str | None, report: Report) -> None:
@@ -128,10 +138,10 @@ def _divides(patch: list[int], built: Any, name: str, fault: str | None, report:
         )
 
 
-def _outputs(outputs: set[str] | None, name: str, made: Mapping[str, list[Made]], report: Report) -> None:
+def _outputs(outputs: Mapping[str, Any], name: str, made: Mapping[str, list[Made]], report: Report) -> None:
     for each in made["objective"]:
         wanted = each.settings.get("output", "answer")
-        if outputs is not None and wanted not in outputs:
+        if wanted not in outputs:
             report.add(
                 (*each.path, "output"),
                 f"the network '{name}' has no output '{wanted}'",
@@ -139,6 +149,29 @@ def _outputs(outputs: set[str] | None, name: str, made: Mapping[str, list[Made]]
                 remedy=did_you_mean(wanted, outputs),
                 code="output_unknown",
             )
+
+
+def _answer(
+    shape: tuple[int, ...] | None, network: Made, width: int, question: Question | None, report: Report
+) -> None:
+    if shape is None or question is None:
+        return
+    if (len(shape) > 2) != question.dense:
+        kinds = ("an answer per case", "an answer per voxel")
+        report.add(
+            network.path,
+            f"the network '{network.name}' gives {kinds[len(shape) > 2]}, and the task {question.task} asks for "
+            f"{kinds[question.dense]}",
+            expected="a network such as unet" if question.dense else "a network such as densenet121 or resnet",
+            code="network_unfit",
+        )
+    elif shape[1] != width:
+        report.add(
+            network.path,
+            f"the network '{network.name}' answers with {shape[1]} channels, and the objective reads {width}",
+            expected=f"{width} channels",
+            code="network_unfit",
+        )
 
 
 def _layers(built: Any, made: Mapping[str, list[Made]], report: Report) -> None:

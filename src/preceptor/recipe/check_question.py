@@ -36,7 +36,7 @@ def check_question(
     views = _views(filled.get("cohort"))
     _named_views(views, made, report)
     if made["network"] and made["network"][0].name not in networks:
-        check_network(filled, made, width or 2, views, report)
+        check_network(filled, made, question, width or 2, views, report)
 
 
 def _classes(question: Question, path: Any, report: Report) -> None:
