@@ -16,7 +16,7 @@ from preceptor.core.batch import Batch
 from preceptor.core.cohort import Sample
 from preceptor.core.evidence import Question
 from preceptor.core.plugins import Decoded, Inputs
-from preceptor.core.slots import build, spec
+from preceptor.core.slots import build, parameters, spec
 from preceptor.learn.call import call
 
 if TYPE_CHECKING:
@@ -107,10 +107,7 @@ def explain_cases(model: Model, samples: Sequence[Sample], explainers: Sequence[
     """
     folder.mkdir(parents=True, exist_ok=True)
     made = {spec(each)[0]: build("explainers", each) for each in explainers}
-    settings = {
-        name: {key: value for key, value in vars(each).items() if not key.startswith("_")}
-        for name, each in made.items()
-    }
+    settings = {name: {key: getattr(each, key) for key in parameters(type(each))} for name, each in made.items()}
     for number, sample in enumerate(samples):
         batch = batch_of(sample, model.inputs, _corner(model, sample)).to(model.device)
         score, words = score_of(model, batch)
@@ -165,9 +162,8 @@ def score_of(model: Model, batch: Batch) -> tuple[Callable[[Mapping[str, Tensor]
         decoded: Decoded = model.decode(BoundNetwork(network, batch)(batch.images)["answer"])
     probability = decoded.probability
     if question.is_regression:
-        return (
-            lambda outputs: model.decode(outputs["answer"]).probability[:, 0]
-        ), f"the value of {question.classes[0]}"
+        words = f"the value of {question.classes[0]}"
+        return (lambda outputs: model.decode(outputs["answer"]).probability[:, 0]), words
     if not question.dense:
         chosen = probability.argmax(1)
 
@@ -189,12 +185,8 @@ def score_of(model: Model, batch: Batch) -> tuple[Callable[[Mapping[str, Tensor]
         return torch.where(where.any(1), structure, scores[:, 1:].flatten(1).mean(1))
 
     structures = [name for index, name in enumerate(question.classes) if index and bool((label == index).any())]
-    words = (
-        f"the mean score of what was marked as {' and '.join(structures)}"
-        if structures
-        else "the mean score of every structure"
-    )
-    return region_score, words
+    marked = f"what was marked as {' and '.join(structures)}" if structures else "every structure"
+    return region_score, f"the mean score of {marked}"
 
 
 def _scores(answer: Tensor, model: Model, classes: int) -> Tensor:
