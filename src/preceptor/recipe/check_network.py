@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from preceptor.core.errors import PreceptorError
@@ -16,6 +18,9 @@ from .report import Report, did_you_mean, listed
 
 #: What forward passes call their inputs; a network with one input of another name takes the only view.
 _NAMED_INPUTS = ("images", "present", "fields")
+
+#: Up to this many voxels a network is run in earnest where shapes alone do not decide.
+_MOST_VOXELS = 64**3
 
 
 def check_network(
@@ -47,9 +52,10 @@ def check_network(
         )
         return
     patch = (filled.get("train") or {}).get("patch")
+    shapes = [tuple(patch)] if patch else [(64, 64), (64, 64, 64)]
     faults: list[str] = []
-    for shape in [tuple(patch)] if patch else [(64, 64), (64, 64, 64)]:
-        inputs = Inputs(views or ("image",), 1, len(shape), shape)
+    for names, shape in product([views] if views else [("first",), ("first", "second")], shapes):
+        inputs = Inputs(names, 1, len(shape), shape)
         built, fault = _build(network, inputs, width)
         if fault is None:
             break
@@ -66,6 +72,8 @@ def check_network(
         return
     _layers(built, made, report)
     outputs, fault = _forward(built, inputs)
+    if outputs is None and fault is None and math.prod(inputs.patch) <= _MOST_VOXELS:
+        outputs, fault = _in_earnest(network, inputs, width)
     if patch:
         _divides(patch, built, network.name, fault, report)
     if outputs is not None:
@@ -78,12 +86,12 @@ def _takes_one_view(cls: type) -> bool:
     return len(accepted) == 1 and accepted[0] not in _NAMED_INPUTS
 
 
-def _build(network: Made, inputs: Inputs, width: int) -> tuple[Any, str | None]:
+def _build(network: Made, inputs: Inputs, width: int, device: str = "meta") -> tuple[Any, str | None]:
     """The network on torch's meta device, and what it refuses. Neither where only a real device can tell."""
     import torch
 
     try:
-        with torch.device("meta"):
+        with torch.device(device):
             return build("networks", {network.name: dict(network.settings)}, inputs=inputs, width=width), None
     except PreceptorError as error:
         return None, error.problem.what
@@ -93,12 +101,22 @@ def _build(network: Made, inputs: Inputs, width: int) -> tuple[Any, str | None]:
         return None, None
 
 
-def _forward(built: Any, inputs: Inputs) -> tuple[dict[str, tuple[int, ...]] | None, str | None]:
+def _in_earnest(network: Made, inputs: Inputs, width: int) -> tuple[dict[str, tuple[int, ...]] | None, str | None]:
+    """Run a network whose path depends on values (which views are there) with real numbers, drawn apart."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        built, fault = _build(network, inputs, width, "cpu")
+        return (None, fault) if built is None else _forward(built, inputs, "cpu")
+
+
+def _forward(built: Any, inputs: Inputs, device: str = "meta") -> tuple[dict[str, tuple[int, ...]] | None, str | None]:
     """Shapes of the outputs of one training pass, or why there is none; (None, None) where values would decide."""
     import torch
 
-    images = {view: torch.zeros(2, inputs.channels, *inputs.patch, device="meta") for view in inputs.views}
-    given = {"images": images, "present": {view: torch.ones(2, dtype=torch.bool) for view in images}, "fields": {}}
+    images = {view: torch.zeros(2, inputs.channels, *inputs.patch, device=device) for view in inputs.views}
+    present = {view: torch.ones(2, dtype=torch.bool, device=device) for view in images}
+    given = {"images": images, "present": present, "fields": {}}
     accepted = [name for name in inspect.signature(built.forward).parameters if name in _NAMED_INPUTS]
     try:
         if accepted:
@@ -108,7 +126,7 @@ def _forward(built: Any, inputs: Inputs) -> tuple[dict[str, tuple[int, ...]] | N
     except PreceptorError as error:
         return None, error.problem.what
     except (RuntimeError, ValueError, IndexError, NotImplementedError) as error:
-        return None, None if "meta" in str(error).lower() else str(error).splitlines()[0]
+        return None, None if device == "meta" and "meta" in str(error).lower() else str(error).splitlines()[0]
     named = outputs if isinstance(outputs, Mapping) else {"answer": outputs}
     return {name: tuple(output.shape) for name, output in named.items()}, None
 
