@@ -1,0 +1,138 @@
+"""Open an image, or a case with all its views. A file's content decides how it is read, not its suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from preceptor.core.cohort import Case, Sample
+from preceptor.core.errors import PreceptorError, PrepareError, safe_name
+from preceptor.core.image import Image
+
+
+def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
+    """Read one image in the geometry it came in.
+
+    Args:
+        root: Folder that the source is relative to.
+        source: ``file``, a folder that holds one DICOM series, or ``file::member``: ``scan.nii.gz::2`` (a volume of
+            four axes), ``scan.nii.gz::channels``, ``stack.tif::0`` (a page), ``images.npz::train_images::17``.
+        is_label: Integer codes rather than a quantity.
+
+    Returns:
+        An `Image`; ``meta`` has ``source_format``, ``geometry`` and what was changed on the way in.
+
+    Raises:
+        PrepareError: The file is absent, damaged, of an unknown kind, claims more than it holds, or can't be placed in
+            space for certain.
+    """
+    name, _, member = source.partition("::")
+    path = Path(root) / name
+    if path.is_dir():
+        from .series import read_series
+
+        return read_series(path, is_label=is_label)
+    if not path.is_file():
+        raise PrepareError(
+            "the file is not there",
+            where=safe_name(path),
+            expected="a file the cohort's table names",
+            remedy="copy it back, or exclude the case",
+            code="file_absent",
+        )
+    try:
+        return _read_file(path, member or None, is_label)
+    except OSError as error:
+        raise PrepareError(
+            f"the file can't be read: {error.strerror or type(error).__name__}",
+            where=safe_name(path),
+            remedy="look at its permissions and the disk",
+            code="file_unreadable",
+        ) from error
+
+
+def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
+    with path.open("rb") as file:
+        start = file.read(132)
+    if start.startswith((b"\x89PNG", b"\xff\xd8\xff", b"BM")) and start[128:] != b"DICM":
+        from .raster import read_picture
+
+        _no_member(member, path)
+        return read_picture(path, is_label=is_label)
+    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and start[128:] != b"DICM":
+        from .tiff import read_tiff
+
+        return read_tiff(path, member=member, is_label=is_label)
+    if start.startswith((b"PK\x03\x04", b"\x93NUMPY")):
+        from .array import read_array
+
+        return read_array(path, member=member, is_label=is_label)
+    if start[128:] == b"DICM":
+        from .series import read_file
+
+        _no_member(member, path)
+        return read_file(path, is_label=is_label)
+    if start.startswith(b"\x1f\x8b") or start[:4] in (
+        b"\x5c\x01\0\0",
+        b"\0\0\x01\x5c",
+        b"\x1c\x02\0\0",
+        b"\0\0\x02\x1c",
+    ):
+        from .nifti import read_nifti
+
+        return read_nifti(path, member=member, is_label=is_label)
+    raise PrepareError(
+        "the file is of no kind that is read here" if start else "the file is empty",
+        where=safe_name(path),
+        expected="NIfTI, DICOM, PNG, JPEG, BMP, TIFF, .npy or .npz",
+        remedy="a DICOM file without its preamble must be written again as a Part 10 file",
+        code="kind_unknown",
+    )
+
+
+def _no_member(member: str | None, path: Path) -> None:
+    if member is not None:
+        raise PrepareError(
+            f"the file has no parts, and '{member}' is asked for",
+            where=safe_name(path),
+            expected="the file alone",
+            code="no_member",
+        )
+
+
+def open_case(cohort_root: Path, case: Case, masks: Sequence[str] | None = None) -> Sample:
+    """Read every view and mask of a case.
+
+    Args:
+        cohort_root: Folder that the case's sources are relative to.
+        case: Its sources; views and masks it has not are left out of the sample.
+        masks: Which masks to read; None for all of them.
+
+    Returns:
+        The case with its pixels. Nothing is resampled and no grid compared.
+
+    Raises:
+        PrepareError: As `read_image`, with the case's key and the view or mask named.
+    """
+    wanted = case.masks if masks is None else [name for name in masks if name in case.masks]
+    return Sample(
+        key=case.key,
+        images={view: _read(cohort_root, case, view, source, False) for view, source in case.images.items()},
+        masks={name: _read(cohort_root, case, name, case.masks[name], True) for name in wanted},
+        labels=case.labels,
+        fields=case.fields,
+    )
+
+
+def _read(root: Path, case: Case, name: str, source: str, is_label: bool) -> Image:
+    try:
+        return read_image(root, source, is_label=is_label)
+    except PreceptorError as error:
+        problem = error.problem
+        raise PrepareError(
+            problem.what,
+            where=f"case {case.key}, {'mask' if is_label else 'view'} {name} ({problem.where or safe_name(source)})",
+            expected=problem.expected,
+            remedy=problem.remedy,
+            code=problem.code,
+        ) from error
