@@ -188,8 +188,9 @@ class Network(Protocol):
     positional tensor under another name gets the only view. Returns a tensor, or ``{name: tensor}`` with ``answer``.
     An auxiliary output named like a view counts only where that view is present.
 
-    Optional attributes: ``divisor`` (each spatial side must be a multiple of it), ``last_features`` (name of the
-    module that Grad-CAM reads by default).
+    Optional attributes: ``divisor`` (each spatial side had best be a multiple of it), ``last_features`` (name of the
+    module that Grad-CAM reads by default, or one for each view), ``head`` (name of the module that transfer learning
+    begins anew).
     """
 
     def forward(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -198,7 +199,8 @@ class Network(Protocol):
 class Method(Protocol):
     """``methods/``: what else happens while training?
 
-    An `nn.Module` with any of these hooks; those it does not define cost nothing. Its parameters join the optimizer
+    An `nn.Module` with any of these hooks; those it does not define cost nothing. The constructor may take the reserved
+    ``inputs: Inputs | None`` and ``root: Path | None`` (the recipe's folder). Its parameters join the optimizer
     unless ``own_optimizer`` is true; buffers and ``get_extra_state`` are checkpointed. The loop sets ``generator``
     (a `torch.Generator` of its own) before `setup`. It keeps a reference to the network outside `nn.Module`'s
     registry (``object.__setattr__(self, 'network', network)`` or a tuple).

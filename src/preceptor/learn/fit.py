@@ -87,10 +87,10 @@ class Training:
         _seed_everything(self.seed)
         self.store = shop.prepare(cohort)
         self.objectives = WeightedSum(recipe.objective, shop.task.question)
-        self.methods = Methods(recipe.methods, self.seed)
         self.loader = self._make_loader()
         sample = self.store.sample(cohort.with_role("train")[0].key)
         self.inputs = inputs_of(cohort, sample, self.settings.patch)
+        self.methods = Methods(recipe.methods, self.seed, inputs=self.inputs, root=getattr(recipe, "folder", None))
         _seed_everything(self.seed)
         self.network = self._make_network().to(shop.fabric.device)
         if start is not None:

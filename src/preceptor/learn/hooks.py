@@ -19,19 +19,20 @@ class Methods:
     Args:
         given: The recipe's `methods` section.
         seed: Of this fit; each method draws from its own generator, seeded by (seed, name).
+        reserved: ``inputs`` and ``root``, for the methods whose constructor asks for them.
 
     Raises:
         RecipeError: ``before`` and ``after`` ask for a circle, or two methods answer a hook that only one may.
     """
 
-    def __init__(self, given: Sequence[Any], seed: int) -> None:
+    def __init__(self, given: Sequence[Any], seed: int, **reserved: Any) -> None:
         made = {}
         for each in given:
             name, _ = spec(each)
             if name in made:
                 raise RecipeError(f"the method '{name}' stands twice in the recipe", where="methods", code="method_twice")
             torch.manual_seed(_seed(seed, name))
-            made[name] = build("methods", each)
+            made[name] = build("methods", each, **reserved)
         self.by_name = {name: made[name] for name in _ordered(made)}
         for name, method in self.by_name.items():
             method.generator = torch.Generator().manual_seed(_seed(seed, name))

@@ -35,19 +35,14 @@ class ViewEncoders(nn.Module):
             build("networks", encoder, inputs=replace(inputs, views=(view,)), width=features) for view in kinds
         )
 
-    def encoder_name(self, view: str) -> str:
-        """Name of a view's encoder among this module's children."""
-        return f"encoders.{min(self.names.index(view), len(self.encoders) - 1)}"
-
-    def last_features(self, prefix: str) -> dict[str, str]:
-        """``{view: name of the module}`` that Grad-CAM reads by default, for encoders that name one."""
+    def last_features(self, prefix: str) -> str | dict[str, str]:
+        """What Grad-CAM reads by default: ``{view: name of the module}``, or one name where the encoder is shared."""
         named = {}
-        for view in self.names:
-            name = self.encoder_name(view)
-            inner = getattr(self.get_submodule(name), "last_features", None)
+        for index, view in enumerate(self.names[: len(self.encoders)]):
+            inner = getattr(self.encoders[index], "last_features", None)
             if isinstance(inner, str):
-                named[view] = f"{prefix}.{name}.{inner}"
-        return named
+                named[view] = f"{prefix}.encoders.{index}.{inner}"
+        return named[self.names[0]] if len(named) == 1 else named
 
     def forward(self, images: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Encode what is there.
