@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Mapping
@@ -13,7 +12,8 @@ from typing import Any
 
 from preceptor.core.errors import Problem
 
-from .schema import Split, Train
+from .schema import Train
+from .yaml import write_yaml
 
 #: Settings that cannot change a result: they are no part of the digest.
 _WITHOUT_EFFECT = ("workers", "checkpoint_every_minutes")
@@ -83,19 +83,10 @@ class Recipe:
             beside: Folder the file will lie in. The paths inside then stay right: a ``folder`` line leads from there
                 to the folder of the original recipe.
         """
-        from ruamel.yaml import YAML
-
         record = {key: value for key, value in self.sections().items() if value is not None}
         if beside is not None:
             record["folder"] = Path(os.path.relpath(self.folder.resolve(), beside.resolve())).as_posix()
-        yaml = YAML(typ="safe", pure=True)
-        yaml.default_flow_style = None  # leaves in one line, the rest indented
-        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-        yaml.representer.ignore_aliases = lambda value: True
-        yaml.width = 120
-        stream = io.StringIO()
-        yaml.dump(record, stream)
-        return stream.getvalue()
+        return write_yaml(record)
 
     @classmethod
     def of(cls, filled: Mapping[str, Any], folder: Path, warnings: tuple[Problem, ...] = ()) -> Recipe:
@@ -103,8 +94,3 @@ class Recipe:
         record = {key: tuple(value) if isinstance(value, list) else value for key, value in filled.items()}
         record["train"] = Train(**record["train"])
         return cls(**{**record, "folder": folder, "warnings": warnings})
-
-
-def split_settings(settings: Mapping[str, Any]) -> Split:
-    """The split section as an object."""
-    return Split(**settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,8 @@ _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = {".nan", ".NaN", ".NAN"}
+_BARE = re.compile(r"\.{1,2}|(\.{1,2}/|[A-Za-z_])[A-Za-z0-9_./+-]*")
+_WIDTH = 96
 
 
 @dataclass
@@ -230,3 +232,55 @@ def scalar(text: str) -> Any:
     if text in _NAN:
         raise ValueError(f"{text} is not a number")
     return text
+
+
+def write_yaml(data: Mapping[str, Any]) -> str:
+    """Plain data as a text that `read_yaml` reads back the same: nothing folded, no aliases, short values in one line.
+
+    Written here rather than by ruamel, which does not keep every character of a text.
+    """
+    return "".join(_lines(data, 0))
+
+
+def _lines(value: Any, indent: int) -> Iterator[str]:
+    margin = " " * indent
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield f"{margin}{_flow(key)}:"
+            yield from _after(each, indent)
+    else:
+        for each in value:
+            yield f"{margin}-"
+            yield from _after(each, indent)
+
+
+def _after(value: Any, indent: int) -> Iterator[str]:
+    """A value behind its key: in the same line where it is short, else below."""
+    line = _flow(value)
+    if not isinstance(value, (Mapping, list, tuple)) or not value or len(line) + indent <= _WIDTH:
+        yield f" {line}\n"
+    else:
+        yield "\n"
+        yield from _lines(value, indent + 2)
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_flow(key)}: {_flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and math.isinf(value):
+        return "-.inf" if value < 0 else ".inf"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if _BARE.fullmatch(value) and scalar(value) == value:
+        return value
+    return '"' + "".join(_escaped(letter) for letter in value) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in '"\\':
+        return "\\" + letter
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
