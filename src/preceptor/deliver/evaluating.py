@@ -1,0 +1,91 @@
+"""External validation: a bundle on a cohort it never saw, and anyone's stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from preceptor.core.cohort import Case, Cohort
+from preceptor.core.errors import CohortError
+from preceptor.core.evidence import Evidence, Predictions, Question
+from preceptor.core.slots import build, names
+from preceptor.prove.foreign import read_foreign
+from preceptor.prove.judging import judge
+from preceptor.prove.report import write_report
+from preceptor.prove.storing import write_predictions
+
+
+def evaluate_predictions(path: Path, out: Path, settings: Mapping[str, Any]) -> Evidence:
+    """Judge a table of predictions with every evaluator that suits the question.
+
+    Args:
+        path: See `preceptor.prove.foreign.read_foreign`.
+        out: Folder for ``evidence.json`` and ``report.html``.
+        settings: ``{"evaluate": [...], "gates": [...]}`` in place of the defaults.
+    """
+    predictions = read_foreign(path)
+    rows = predictions.table.drop_duplicates("key").itertuples()
+    cases = tuple(Case(str(row.key), {}, patient=_text(row.patient), role=row.role) for row in rows)
+    return _judged(predictions, Cohort(cases, path.parent, path.stem), out, settings)
+
+
+def evaluate_bundle(bundle: Path, cohort: Path, out: Path, settings: Mapping[str, Any]) -> Evidence:
+    """Predict a cohort with a bundle and judge the answers with the bundle's own evaluators.
+
+    Args:
+        bundle: What `seal` wrote.
+        cohort: A cohort with truth, or a recipe whose cohort is meant. Every case counts as external.
+        out: Folder for everything.
+        settings: As in `evaluate_predictions`.
+    """
+    from dataclasses import replace
+
+    from .bundle import Bundle
+
+    sealed = Bundle.open(bundle)
+    whole = read_cohort(cohort)
+    whole = whole.with_cases(replace(case, role="test") for case in whole)
+    out.mkdir(parents=True, exist_ok=True)
+    predictions = sealed.answer_cohort(whole, out)
+    settings = {"evaluate": sealed.recipe.evaluate, "gates": sealed.recipe.gates, **settings}
+    return _judged(predictions, whole, out, settings)
+
+
+def read_cohort(source: Path) -> Cohort:
+    """A cohort file, or the cohort of a recipe."""
+    if source.suffix not in (".yaml", ".yml"):
+        return Cohort.read(source)
+    from preceptor.intake.cohort import build_cohort
+    from preceptor.recipe.load import load_recipe
+
+    recipe = load_recipe(source)
+    return build_cohort(build("datasets", recipe.cohort, root=recipe.folder), recipe.study)
+
+
+def _judged(predictions: Predictions, cohort: Cohort, out: Path, settings: Mapping[str, Any]) -> Evidence:
+    out.mkdir(parents=True, exist_ok=True)
+    evaluators = settings.get("evaluate") or _suiting(predictions.question)
+    evidence = judge(predictions, cohort, evaluators, settings.get("gates", ()))
+    cohort.write(out / "cohort.parquet")
+    write_predictions(out, [predictions])
+    evidence.write(out / "evidence.json")
+    write_report(out)
+    return evidence
+
+
+def _suiting(question: Question) -> list[Any]:
+    """Every evaluator that needs no setting and suits the question."""
+    from preceptor.core.slots import parameters, plugin
+
+    free = [
+        name for name in names("evaluators") if not any(each.required for each in parameters(plugin("evaluators", name)).values())
+    ]
+    chosen = [name for name in free if build("evaluators", name).suits(question)]
+    if not chosen:
+        raise CohortError("no evaluator suits these predictions", expected=f"one of {', '.join(free)}", code="no_evaluator")
+    return chosen
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
