@@ -60,3 +60,20 @@ MUTANTS += [
     Mutant("I10.6", "prove.explainers.occlusion", "score - target(model(tiled)).view", "score + target(model(tiled)).view"),
     Mutant("I10.6", "prove.explainers.occlusion", '"minimum": flat.amin(2)', '"minimum": flat.amax(2)'),
 ]
+MUTANTS += [
+    Mutant("I12.5", "learn.fit", '        _restore_generators(state["generators"])\n', ""),
+    Mutant("I12.5", "learn.fit", '        self.optimizer.load_state_dict(state["optimizer"])\n', ""),
+    Mutant("I12.5", "learn.fit", 'self.epoch, self.position = state["epoch"], state["position"]', 'self.epoch = state["epoch"]'),
+    Mutant("I12.5", "learn.fit", '        self.methods.load_state(state["methods"])\n', ""),
+]
+
+MUTANTS += [
+    Mutant("I12.1", "recipe.yaml", "if isinstance(event, AliasEvent):", "if isinstance(event, AliasEvent) and path[9:]:"),
+    Mutant("I12.1", "recipe.yaml", "if len(path) > MOST_DEPTH:", "if len(path) > MOST_DEPTH * 100:"),
+    Mutant("I12.1", "recipe.yaml", "if self.nodes > MOST_NODES:", "if self.nodes > MOST_NODES * 100:"),
+    Mutant("I12.1", "recipe.yaml", "if key in mapping:", "if key in ():"),
+    Mutant("I12.1", "recipe.yaml", '"yaml_tag",', '"yaml_fine",'),
+    Mutant("I12.1", "recipe.yaml", "if event.style is None and event.tag is None", "if event.tag is None"),
+    Mutant("I12.1", "recipe.paths", "(folder / fixed).resolve()", "(folder / fixed)"),
+    Mutant("I12.1", "recipe.values", "strict=True)", "strict=False)"),
+]
