@@ -36,6 +36,8 @@ class EarlyStopping(nn.Module):
         [True, True, False]
     """
 
+    needs_roles = ("tune",)
+
     def __init__(self, patience: Annotated[int, Ge(1)] = 10, least_gain: Annotated[float, Ge(0)] = 0.0) -> None:
         super().__init__()
         self.patience = patience
