@@ -280,12 +280,16 @@ class Prediction:
         label: ``(*space,)`` uint8 class index on the prepared grid; None unless dense.
         top_probability, doubt: ``(*space,)`` uint8 (255 = 1.0) of the labelled class and of the uncertainty; dense only.
         affine_mm: Of the prepared grid.
-        uncertainty: One number in 0..1 for the case.
+        uncertainty: One number in 0..1 for the case; of a dense answer the mean over what is labelled as a structure,
+            or over all of it where there is none.
         parts: Uncertainty by its source ("data", "model" …) and other per-case numbers safeguards leave.
         accepted: False once a safeguard refuses.
         reasons: Why it was refused, in plain words.
         sample: The prepared input (for input control).
-        passes: ``(pass, class)`` probabilities of every pass made, members by `Pass` (not dense).
+        passes: ``(member * pass, class)`` probabilities of every pass made, all passes of the first member before those
+            of the second (not dense).
+        voxel_sample: For dense answers, voxels kept with all probabilities: ``index`` ``(voxel,)`` into the flattened
+            grid, ``probability`` ``(voxel, class)`` float32.
     """
 
     key: str
@@ -301,6 +305,7 @@ class Prediction:
     reasons: list[str] = field(default_factory=list)
     sample: Sample | None = None
     passes: np.ndarray | None = None
+    voxel_sample: dict[str, np.ndarray] | None = None
 
     def refuse(self, reason: str) -> None:
         self.accepted = False

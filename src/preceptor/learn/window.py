@@ -1,0 +1,197 @@
+"""How a scan is walked through: windows, and the cells between their borders that are whole sooner than the scan."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that slides over a scan.
+
+    Args:
+        patch: Voxels along each axis.
+        overlap: Share of the window by which neighbours overlap at least, 0 ≤ overlap < 1.
+        batch: Windows that go through the network together.
+        blend: How much a window says of each of its voxels: "gaussian" trusts its centre (a deviation of an eighth of
+            the window along each axis), "constant" all of it alike.
+        skip_span: Windows whose pixels span no more than this, in every view, are background and not computed. None
+            computes every window.
+    """
+
+    patch: tuple[int, ...]
+    overlap: float = 0.5
+    batch: int = 1
+    blend: Literal["gaussian", "constant"] = "gaussian"
+    skip_span: float | None = None
+
+    def starts(self, shape: Sequence[int]) -> list[list[int]]:
+        """First voxel of the windows along each axis: as few as the overlap allows, spread evenly.
+
+        An axis shorter than the window has one that hangs over on both sides (its start is negative).
+        """
+        return [_starts(size, patch, self.overlap) for size, patch in zip(shape, self.patch, strict=True)]
+
+    def weight(self) -> Tensor:
+        """``(*patch,)`` float32: how much a window says of each of its voxels."""
+        weight = torch.ones(())
+        for size in self.patch:
+            if self.blend == "constant":
+                line = torch.ones(size)
+            else:
+                offset = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+                line = torch.exp(-(offset**2) / (2 * (size / 8) ** 2)).float()
+            weight = weight[..., None] * line
+        return weight
+
+
+def _starts(size: int, patch: int, overlap: float) -> list[int]:
+    if size <= patch:
+        return [-((patch - size) // 2)]
+    step = max(1, math.floor(patch * (1 - overlap)))
+    number = math.ceil((size - patch) / step) + 1
+    return [round(index * (size - patch) / (number - 1)) for index in range(number)]
+
+
+@dataclass
+class _Cell:
+    """A box between neighbouring borders of windows: every window holds all of it or nothing.
+
+    Args:
+        box: Where it lies in the scan.
+        expected: Windows that hold it and have not been by.
+        channels: ``(channel, *box)`` weighted sums; None before the first window.
+        weight: ``(*box,)`` summed weights.
+    """
+
+    box: Box
+    expected: int
+    channels: Tensor | None = None
+    weight: Tensor | None = None
+
+
+@dataclass
+class Mosaic:
+    """Adds windows up, and lets every part of the scan go as soon as the last window over it has been by.
+
+    Windows go by with the longest axis outermost, so what is pending is a slab across the two shorter axes: the
+    memory does not grow with the length of the scan. Buffers of finished cells are used again.
+
+    Args:
+        window: The window.
+        shape: Of the scan.
+        finish: ``finish(box, channels)`` is called once for every cell with the weighted mean ``(channel, *box)``,
+            which is only good during the call; with None where every window over it was skipped.
+        device: Where to add up.
+    """
+
+    window: Window
+    shape: tuple[int, ...]
+    finish: Callable[[Box, Tensor | None], None]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __post_init__(self) -> None:
+        self._weight = self.window.weight().to(self.device)
+        self._starts = self.window.starts(self.shape)
+        self._cuts = [
+            sorted({0, size, *(max(s, 0) for s in starts), *(min(s + patch, size) for s in starts)})
+            for size, patch, starts in zip(self.shape, self.window.patch, self._starts, strict=True)
+        ]
+        self._pending: dict[tuple[int, ...], _Cell] = {}
+        self._free: dict[tuple[int, ...], list[Tensor]] = {}
+
+    def corners(self) -> Iterator[tuple[int, ...]]:
+        """First voxel of every window, the longest axis outermost."""
+        order = sorted(range(len(self.shape)), key=lambda axis: -self.shape[axis])
+        for starts in itertools.product(*(self._starts[axis] for axis in order)):
+            yield tuple(starts[order.index(axis)] for axis in range(len(order)))
+
+    def add(
+        self, corner: Sequence[int], output: Tensor, decode: Callable[[Tensor], Tensor], share: float = 1.0
+    ) -> None:
+        """Add one answer to a window.
+
+        Args:
+            corner: Its first voxel.
+            output: ``(1, channel, *patch)`` as the network gave it.
+            decode: Voxel by voxel, ``(1, channel, *box) -> (1, channel, *box)``. It is called once a cell: what it
+                allocates stays small beside the output.
+            share: Factor, where several answers to one window are averaged.
+        """
+        for cell, inside in self._cells(corner):
+            weight = self._weight[inside] * share
+            channels = decode(output[(slice(None), slice(None), *inside)])[0]
+            if cell.channels is None or cell.weight is None:
+                cell.channels = torch.mul(channels, weight, out=self._buffer(tuple(channels.shape)))
+                cell.weight = weight
+            else:
+                cell.channels.addcmul_(channels, weight)
+                cell.weight += weight
+
+    def done(self, corner: Sequence[int]) -> None:
+        """The window has been by, or is skipped: cells that wait for no other are finished."""
+        for cell, _ in self._cells(corner):
+            cell.expected -= 1
+            if cell.expected:
+                continue
+            if cell.channels is None or cell.weight is None:
+                self.finish(cell.box, None)
+            else:
+                self.finish(cell.box, cell.channels.div_(cell.weight))
+                self._free.setdefault(tuple(cell.channels.shape), []).append(cell.channels)
+            del self._pending[tuple(side.start for side in cell.box)]
+
+    def _cells(self, corner: Sequence[int]) -> list[tuple[_Cell, Box]]:
+        """The cells that a window holds, and where they lie inside it."""
+        lines = []
+        for cuts, start, patch in zip(self._cuts, corner, self.window.patch, strict=True):
+            pairs = itertools.pairwise(cuts)
+            lines.append([slice(low, high) for low, high in pairs if start <= low and high <= start + patch])
+        found = []
+        for box in itertools.product(*lines):
+            place = tuple(side.start for side in box)
+            if place not in self._pending:
+                self._pending[place] = _Cell(box, self._windows_over(box))
+            inside = tuple(slice(s.start - c, s.stop - c) for s, c in zip(box, corner, strict=True))
+            found.append((self._pending[place], inside))
+        return found
+
+    def _windows_over(self, box: Box) -> int:
+        return math.prod(
+            sum(start <= side.start and side.stop <= start + patch for start in starts)
+            for side, patch, starts in zip(box, self.window.patch, self._starts, strict=True)
+        )
+
+    def _buffer(self, shape: tuple[int, ...]) -> Tensor:
+        free = self._free.get(shape)
+        return free.pop() if free else torch.empty(shape, device=self.device)
+
+
+def cut(array: np.ndarray, corner: Sequence[int], patch: Sequence[int]) -> np.ndarray:
+    """A window of an image, float32; what lies outside the image is 0.
+
+    Args:
+        array: ``(channel, *space)``, in memory or mapped.
+        corner: First voxel; may be negative.
+        patch: Voxels along each axis.
+
+    Returns:
+        ``(channel, *patch)``.
+    """
+    inside, margins = [slice(None)], [(0, 0)]
+    for start, size, length in zip(corner, patch, array.shape[1:], strict=True):
+        low, high = max(start, 0), min(start + size, length)
+        inside.append(slice(low, high))
+        margins.append((low - start, start + size - high))
+    piece = np.ascontiguousarray(array[tuple(inside)], dtype=np.float32)
+    return np.pad(piece, margins) if any(map(any, margins)) else piece
