@@ -1,4 +1,4 @@
-"""How much a file may unpack to. A header is a claim: it is held against the bytes on disk before memory is asked for."""
+"""How much a file may unpack to: what a header claims is held against the bytes on disk before memory is asked for."""
 
 from __future__ import annotations
 
