@@ -22,7 +22,7 @@ VERBS = {
     "predict": ("predict:predict", "Predict images with a sealed bundle."),
     "evaluate": ("evaluate:evaluate", "Measure a bundle on a cohort, or anyone's stored predictions."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
-    "list": ("list:list_plugins", "List the plug-ins a recipe can name."),
+    "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
     "show": ("show:show", "Show a plug-in's documentation and parameters, or what a bundle holds."),
     "schema": ("schema:schema", "Print the JSON Schema of recipes, for editors."),
     "doctor": ("doctor:doctor", "Print what this machine has, and which extras are missing."),
@@ -39,6 +39,7 @@ def make_app() -> App:
         help_epilogue="Every verb takes --json (stdout is one JSON object) and --debug (tracebacks).",
         help_format="plaintext",
         version=__version__,
+        suppress_keyboard_interrupt=False,
     )
     for name, (place, line) in VERBS.items():
         app.command(f"preceptor.cli.{place}", name=name, help=line)

@@ -97,10 +97,19 @@ def _set(data: dict, keys: Sequence[str], value: Any) -> tuple[tuple[str, str, s
             here[key] = {held: {}}
         elif not isinstance(held, (dict, list)):
             return (f"'{'.'.join(keys[: depth + 1])}' holds no settings", "a setting that is there", ""), ()
-        elif isinstance(held, dict) and depth == 0 and SECTIONS[key].slot and len(held) == 1 and following not in held:
-            return (f"the recipe's {key} is {_name(held)}", f"{_name(held)}, not {following}", ""), ()
+        elif isinstance(held, dict) and _names_plugin(keys[: depth + 1]) and len(held) == 1 and following not in held:
+            place = ".".join(keys[: depth + 1])
+            return (f"the recipe's {place} is {_name(held)}", f"{_name(held)}, not {following}", ""), ()
         here = here[key]
     return None, tuple(path)
+
+
+def _names_plugin(keys: Sequence[str]) -> bool:
+    """Whether a mapping at this place is a name with its settings."""
+    return bool(len(keys) == 1 and SECTIONS[keys[0]].slot) or list(keys) in (
+        ["train", "optimizer"],
+        ["train", "schedule"],
+    )
 
 
 def _name(item: Any) -> str:

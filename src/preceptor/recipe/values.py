@@ -6,6 +6,7 @@ import json
 import types
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types as bounds
@@ -91,6 +92,7 @@ _WORDS: dict[Any, str] = {
     tuple: "a list",
     dict: "a mapping",
     Any: "any value",
+    Path: "a path",
 }
 
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
@@ -103,16 +105,18 @@ _BOUNDS: tuple[tuple[type, str, str], ...] = (
 
 
 def _with_bounds(inner: Any, extras: Sequence[Any]) -> str:
-    said = []
+    said, least, most = [], 0, None
     for extra in (part for each in extras for part in (each if isinstance(each, bounds.GroupedMetadata) else [each])):
-        for kind, attribute, word in _BOUNDS:
-            if isinstance(extra, kind):
-                said.append(f"{word} {getattr(extra, attribute):g}")
-        if isinstance(extra, bounds.MinLen) and extra.min_length:
-            said.append(f"at least {extra.min_length} long")
-        if isinstance(extra, bounds.MaxLen):
-            said.append(f"at most {extra.max_length} long")
-    return " ".join([describe(inner), " and ".join(said)]).strip()
+        said += [f"{word} {getattr(extra, name):g}" for kind, name, word in _BOUNDS if isinstance(extra, kind)]
+        least = extra.min_length if isinstance(extra, bounds.MinLen) else least
+        most = extra.max_length if isinstance(extra, bounds.MaxLen) else most
+    if least == most:
+        number = f", {least} of them"
+    elif most is not None:
+        number = f", {least} to {most} of them"
+    else:
+        number = f", {least} or more of them" if least else ""
+    return " ".join([describe(inner), " and ".join(said)]).strip() + number
 
 
 def _plural(words: str) -> str:
