@@ -1,0 +1,131 @@
+"""Phantoms written as DICOM: an MR series of a file a slice, or one computed-radiography image.
+
+Every identifier follows from the names given, so the same phantom makes the same bytes. Files say that no scanner made
+them: the manufacturer is the program, and patients are named after their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset, FileDataset
+
+_MR = "1.2.840.10008.5.1.4.1.1.4"
+_CR = "1.2.840.10008.5.1.4.1.1.1"
+_EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+
+
+def write_mr_series(folder: Path, grey: np.ndarray, affine_mm: np.ndarray, about: Mapping[str, Any]) -> None:
+    """Write a volume as an axial MR series, a file a slice.
+
+    Args:
+        folder: An empty folder.
+        grey: ``(x, y, z)`` uint16, axes along RAS+ (the phantom's own frame).
+        affine_mm: Voxel index to RAS+ millimetres, without rotation.
+        about: ``patient, study, series, site, sex, age`` of the image; see `_identity`.
+    """
+    spacing = np.diag(affine_mm)[:3]
+    left_posterior = grey[::-1, ::-1]  # DICOM's first two axes run to the patient's left and back
+    first_voxel = affine_mm @ [grey.shape[0] - 1, grey.shape[1] - 1, 0, 1]
+    origin = np.array([-first_voxel[0], -first_voxel[1], first_voxel[2]])
+    for place in range(grey.shape[2]):
+        data = _identity(_MR, about, place + 1)
+        data.Modality, data.BodyPartExamined = "MR", "HEAD"
+        data.FrameOfReferenceUID = _uid("frame", about["patient"], about["study"])
+        data.PositionReferenceIndicator = None
+        data.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
+        data.ScanningSequence, data.SequenceVariant, data.ScanOptions = "SE", "NONE", None
+        data.MRAcquisitionType = "2D"
+        data.RepetitionTime, data.EchoTime, data.EchoTrainLength = "2000", "80", "1"
+        data.MagneticFieldStrength = "1.5"
+        data.PatientPosition = "HFS"
+        data.SliceThickness = _text(spacing[2])
+        data.SpacingBetweenSlices = _text(spacing[2])
+        data.PixelSpacing = [_text(spacing[1]), _text(spacing[0])]
+        data.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
+        position = origin + [0, 0, place * spacing[2]]
+        data.ImagePositionPatient = [_text(each) for each in position]
+        data.SliceLocation = _text(position[2])
+        _pixels(data, left_posterior[:, :, place].T)
+        data.save_as(folder / f"{place + 1:04}.dcm", enforce_file_format=True)
+
+
+def write_radiograph(path: Path, grey: np.ndarray, spacing_mm: tuple[float, ...], about: Mapping[str, Any]) -> None:
+    """Write a picture as a computed radiograph.
+
+    Args:
+        path: The file.
+        grey: ``(x, y)`` uint16, x to the right and y down as displayed.
+        spacing_mm: Between pixels along x and y, at the detector.
+        about: As in `write_mr_series`, and ``view``: "frontal" is taken from front to back, "lateral" from the side.
+    """
+    data = _identity(_CR, about, 1)
+    data.Modality = "CR"
+    data.BodyPartExamined = "CHEST"
+    data.ViewPosition = "LL" if about.get("view") == "lateral" else "AP"
+    data.ImageType = ["ORIGINAL", "PRIMARY"]
+    data.PatientOrientation = ["P", "F"] if about.get("view") == "lateral" else ["L", "F"]
+    data.ImagerPixelSpacing = [_text(spacing_mm[1]), _text(spacing_mm[0])]
+    data.PixelSpacing = data.ImagerPixelSpacing
+    data.PixelSpacingCalibrationType = "GEOMETRY"
+    data.PixelSpacingCalibrationDescription = "phantom"
+    data.WindowCenter, data.WindowWidth = "500", "1000"
+    _pixels(data, grey.T)
+    data.save_as(path, enforce_file_format=True)
+
+
+def _identity(kind: str, about: Mapping[str, Any], instance: int) -> FileDataset:
+    """Patient, study, series and equipment: what every image carries.
+
+    Args:
+        kind: SOP class.
+        about: ``patient``, ``study``, ``series`` (names), ``site``, ``sex`` (F or M), ``age`` (years).
+        instance: Number in the series.
+    """
+    from pydicom.dataset import FileDataset, FileMetaDataset
+
+    names = (about["patient"], about["study"], about["series"])
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = kind
+    meta.MediaStorageSOPInstanceUID = _uid("image", *names, str(instance))
+    meta.TransferSyntaxUID = _EXPLICIT_LITTLE_ENDIAN
+    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = kind, meta.MediaStorageSOPInstanceUID
+    data.SpecificCharacterSet = "ISO_IR 192"
+    data.PatientName, data.PatientID = f"Phantom^{about['patient']}", str(about["patient"])
+    data.PatientSex, data.PatientAge, data.PatientBirthDate = about["sex"], f"{int(about['age']):03}Y", ""
+    data.StudyInstanceUID = _uid("study", *names[:2])
+    data.SeriesInstanceUID = _uid("series", *names)
+    data.StudyID, data.AccessionNumber = "1", ""
+    data.SeriesNumber, data.InstanceNumber, data.AcquisitionNumber = "1", str(instance), "1"
+    data.StudyDate = data.SeriesDate = data.ContentDate = data.AcquisitionDate = "20200101"
+    data.StudyTime = data.SeriesTime = data.ContentTime = data.AcquisitionTime = "120000"
+    data.ReferringPhysicianName, data.StudyDescription, data.SeriesDescription = "", "Phantom", str(about["series"])
+    data.Manufacturer, data.ManufacturerModelName = "preceptor", "phantom"
+    data.DeviceSerialNumber, data.SoftwareVersions = "0", "1"
+    data.InstitutionName = str(about["site"])
+    return data
+
+
+def _pixels(data: Dataset, rows: np.ndarray) -> None:
+    """Twelve significant bits in sixteen, rows from the top."""
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.Rows, data.Columns = rows.shape
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
+    data.PixelData = np.ascontiguousarray(rows, dtype="<u2").tobytes()
+
+
+def _uid(*names: str) -> str:
+    from pydicom.uid import generate_uid
+
+    return str(generate_uid(prefix=None, entropy_srcs=["preceptor phantom", *map(str, names)]))
+
+
+def _text(number: float) -> str:
+    """A number as a DICOM decimal string (at most 16 letters)."""
+    return f"{float(number):.6g}"
