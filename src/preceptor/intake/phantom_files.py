@@ -88,9 +88,7 @@ def write_mask(plan: Plan, root: Path, key: str, truth: np.ndarray, site: int) -
         with write_aside(path) as aside:
             if plan.format == "png":
                 _write_png(aside, truth.astype(np.uint8))
-            elif (
-                _format(plan, site) == "dicom" and truth.ndim == 3 or _format(plan, site) == "dicom" and truth.ndim == 3
-            ):
+            elif _format(plan, site) == "dicom" and truth.ndim == 3:
                 turned = np.diag([-1.0, -1.0, 1.0, 1.0]) @ _affine(plan)  # the field of view is centred
                 _write_nifti(aside, truth[::-1, ::-1].astype(np.uint8), turned)
             else:
