@@ -11,7 +11,7 @@ from preceptor.recipe.resolve import Recipe
 RIGHT = """\
 study: small
 seed: 7
-cohort: {folder: {path: ., image: "*.nii.gz", masks: {label: "*_label.nii.gz"}}}
+cohort: {folder: {image: "images/*.nii.gz", label: "labels/*.nii.gz"}}
 split: {train: 0.6, tune: 0.1, calibrate: 0.1, test: 0.2}
 task: {segmentation: {labels: {anterior: 1, posterior: 2}}}
 network: {unet: {channels: [4, 8, 16]}}

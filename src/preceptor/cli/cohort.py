@@ -91,7 +91,7 @@ def split(
     from preceptor.recipe.check_roles import check_split
 
     settings: dict[str, Any] = {"by": by, "train": train, "tune": tune, "calibrate": calibrate, "test": test}
-    settings |= {"stratify": stratify, "adapt": None, "external": None}
+    settings |= {"stratify": stratify, "adapt": None, "external": None, "given": False}
     check_split(settings)
     _new(out)
     made = api.split_cohort(source, settings, seed, out)

@@ -126,10 +126,10 @@ def _views(cohort: Any) -> tuple[str, ...]:
     if not isinstance(cohort, Mapping):
         return ()
     settings = next(iter(cohort.values()))
-    for key in ("images", "image", "views"):
-        if isinstance(settings.get(key), Mapping):
+    for key in ("views", "image", "images"):
+        if isinstance(settings.get(key), (Mapping, list)) and settings[key]:
             return tuple(settings[key])
-    return ()
+    return ("image",) if isinstance(settings.get("image"), str) and settings.get("view") is None else ()
 
 
 def _named_views(views: tuple[str, ...], made: Mapping[str, list[Made]], report: Report) -> None:

@@ -30,6 +30,15 @@ def check_shares(split: Mapping[str, Any], report: Report) -> None:
     """Report shares that do not add up, and values that stand in two roles."""
     shares = {role: split[role] for role in SHARES}
     total = sum(shares.values())
+    if split.get("given"):
+        if total or split["adapt"] or split["external"] or split["stratify"]:
+            report.add(
+                ("split",),
+                "the split keeps the roles that are given and deals roles as well",
+                expected="`given: true` alone, or shares without it",
+                code="split_given",
+            )
+        return
     named = {role: dict(split[role] or {}) for role in ("adapt", "external")}
     said = ", ".join(f"{role} {share:g}" for role, share in shares.items() if share)
     if total == 0 and not any(named.values()):
@@ -72,7 +81,7 @@ def check_shares(split: Mapping[str, Any], report: Report) -> None:
 def check_roles(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Report) -> None:
     """Report what needs cases that the split does not deal. With roles from the data set only the cohort can tell."""
     split = filled.get("split")
-    if split is None:
+    if split is None or split["given"]:
         return
     dealt = {role for role in SHARES if split[role] > 0} | {role for role in ("adapt", "external") if split[role]}
     deals_tests = any(_deals_roles(name) for name in _nest(filled.get("strategy")))

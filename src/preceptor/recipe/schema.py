@@ -187,6 +187,7 @@ class Split:
         train, tune, calibrate, test: Shares of what is dealt; they add up to one.
         stratify: Label or field whose values should be spread evenly over the roles.
         adapt, external: ``{field: [values]}``: cases with such a value get this role before anything is dealt.
+        given: Keep the roles that the data set gives, and refuse a person who stands in two.
     """
 
     by: Literal["patient", "image"] = "patient"
@@ -197,6 +198,7 @@ class Split:
     stratify: str | None = None
     adapt: dict[str, list[Any]] | None = None
     external: dict[str, list[Any]] | None = None
+    given: bool = False
 
 
 SHARES = ("train", "tune", "calibrate", "test")
