@@ -13,6 +13,7 @@ from preceptor.core.slots import build
 from .naming import data_absent
 
 _IMAGES = (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".dcm")
+_PATIENT_COLUMNS = ("patient", "patient_id", "patientid", "subject", "subject_id", "participant_id")
 _TABLES = (".csv", ".tsv", ".parquet")
 
 
@@ -111,7 +112,7 @@ def _description(path: Path) -> dict[str, Any]:
 
 def _columns(source: Path) -> dict[str, Any]:
     """Which columns of a table are images, masks, the patient: those that are called so."""
-    from .sheet import read_sheet
+    from .sheet import RESERVED, read_sheet
 
     table = read_sheet(source)
     names = {str(column).lower(): str(column) for column in table.columns}
@@ -130,13 +131,11 @@ def _columns(source: Path) -> dict[str, Any]:
             remedy="write a recipe with the data set `table`, whose `image` and `folder` say where they are",
             code="layout_unknown",
         )
-    patient = next(
-        (names[n] for n in ("patient", "patient_id", "patientid", "subject", "subject_id") if n in names), None
-    )
+    patient = next((names[each] for each in _PATIENT_COLUMNS if each in names), None)
     used = {*images, *masks, patient}
     return {
         "image": next(iter(images)) if len(images) == 1 else images,
         "masks": masks or None,
         "patient": patient,
-        "fields": [str(column) for column in table.columns if str(column) not in used],
+        "fields": [str(column) for column in table.columns if str(column) not in {*used, *RESERVED}],
     }

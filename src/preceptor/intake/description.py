@@ -34,7 +34,7 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def channel_names(description: dict[str, Any]) -> list[str]:
-    """Names of the channels in order, from ``channel_names`` (nnU-Net 2) or ``modality``; empty where none are given."""
+    """Names of the channels in order, from ``channel_names`` (nnU-Net 2) or ``modality``; empty without either."""
     given = description.get("channel_names") or description.get("modality") or {}
     if isinstance(given, list):
         return [str(each) for each in given]

@@ -14,7 +14,7 @@ def case_key(identity: str, *, keep_names: bool = False, prefix: str = "case") -
     """The key of a case.
 
     File names, folder names and patient columns often hold a name or a number that leads to a person, so a key is made
-    of their hash. It hides them from a reader; it does not stop someone who can try every number (de-identify for that).
+    of their hash. It hides them from a reader, not from someone who can try every number: de-identify against that.
 
     Args:
         identity: What makes the case this one: relative path without suffix, or patient and study.

@@ -9,6 +9,8 @@ from preceptor.core.cohort import Case, Sample
 from preceptor.core.errors import PreceptorError, PrepareError, safe_name
 from preceptor.core.image import Image
 
+_NIFTI_STARTS = tuple(length.to_bytes(4, order) for length in (348, 540) for order in ("little", "big"))
+
 
 def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
     """Read one image in the geometry it came in.
@@ -72,12 +74,7 @@ def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
 
         _no_member(member, path)
         return read_file(path, is_label=is_label)
-    if start.startswith(b"\x1f\x8b") or start[:4] in (
-        b"\x5c\x01\0\0",
-        b"\0\0\x01\x5c",
-        b"\x1c\x02\0\0",
-        b"\0\0\x02\x1c",
-    ):
+    if start.startswith(b"\x1f\x8b") or start[:4] in _NIFTI_STARTS:
         from .nifti import read_nifti
 
         return read_nifti(path, member=member, is_label=is_label)

@@ -12,6 +12,9 @@ from preceptor.core.errors import CohortError
 if TYPE_CHECKING:
     import pandas
 
+#: Columns of a cohort's own table: no field may be called so.
+RESERVED = ("key", "patient", "group", "role")
+
 
 def read_sheet(path: Path, text: Iterable[str] = ()) -> pandas.DataFrame:
     """Read a table.

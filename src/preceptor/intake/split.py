@@ -138,7 +138,7 @@ def refuse_leak(cohort: Cohort) -> None:
     parted = [case.key for case in cohort if len(roles[case.cluster] - {None}) > 1]
     if parted:
         raise CohortError(
-            f"{len({cohort[key].cluster for key in parted})} people stand in two roles at once: {', '.join(parted[:5])}",
+            f"{len(parted)} cases are of people who stand in two roles at once: {', '.join(parted[:5])}",
             expected="every image of a person in one role",
             remedy="deal the roles by patient: leave `given` out",
             code="leak",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from preceptor.core.errors import PrepareError
+from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 
 _PICTURES = ("png", "jpeg", "bmp", "tiff", "array")
@@ -67,12 +68,8 @@ def write_image(path: Path, image: Image) -> None:
         raise PrepareError(
             f"images are not written as '{path.suffix}'", expected=".nii, .nii.gz or .png", code="suffix"
         )
-    aside = path.with_name(path.name + ".part")
-    try:
+    with write_aside(path) as aside:
         aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _smallest(array: np.ndarray) -> np.ndarray:

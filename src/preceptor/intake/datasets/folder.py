@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -101,8 +101,9 @@ class Folder:
             if pattern.endswith("*") and (base / path).is_dir() and "**" in pattern:
                 continue  # a pattern for everything below means files
             if identity in found:
+                key = case_key(identity, keep_names=self.keep_names)
                 raise CohortError(
-                    f"the pattern '{pattern}' matches two files for case {case_key(identity, keep_names=self.keep_names)}",
+                    f"the pattern '{pattern}' matches two files for case {key}",
                     expected="one file a view and case",
                     remedy="use a narrower pattern",
                     code="pattern_twice",
@@ -110,14 +111,13 @@ class Folder:
             found[identity] = path
         return found
 
-    def _gaps(
-        self, identities: Mapping[str, None], masks: Mapping[str, Mapping[str, str]]
-    ) -> Iterator[tuple[str, str]]:
+    def _gaps(self, identities: Collection[str], masks: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+        """What images and label maps lack of each other."""
         for mask, files in masks.items():
             both = sum(identity in files for identity in identities)
             if identities and not both:
                 raise CohortError(
-                    f"no label map of '{mask}' has the name of an image ({len(files)} label maps, {len(identities)} images)",
+                    f"none of {len(files)} label maps '{mask}' has the name of one of {len(identities)} images",
                     expected="patterns whose wildcards stand for the same text in both",
                     remedy="images/*_0000.nii.gz goes with labels/*.nii.gz",
                     code="labels_unmatched",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +13,7 @@ import numpy as np
 from preceptor.core.cohort import Case
 from preceptor.core.errors import CohortError
 from preceptor.intake.naming import case_key, data_absent
-from preceptor.intake.sheet import plain, read_sheet, require_columns, same
+from preceptor.intake.sheet import RESERVED, plain, read_sheet, require_columns, same
 
 if TYPE_CHECKING:
     import pandas
@@ -124,6 +124,13 @@ class Table:
             raise data_absent(self.file)
         self._views = {"image": self.image} if isinstance(self.image, str) else dict(self.image)
         self._labels, self._fields = _named(self.labels), _named(self.fields)
+        if taken := [field for field in self._fields if field in RESERVED]:
+            raise CohortError(
+                f"no field may be called '{taken[0]}'",
+                expected=f"another name than {', '.join(RESERVED)}",
+                remedy=f"fields: {{{taken[0]}_column: {self._fields[taken[0]]}}}",
+                code="field_name",
+            )
         text = [*self._views.values(), *(self.masks or {}).values(), *(self.case or ()), *filter(None, [self.patient])]
         table = read_sheet(path, dict.fromkeys(text))
         used = [*self._labels.values(), *self._fields.values(), *(self.keep or {}), *(self.drop or {})]
@@ -131,7 +138,7 @@ class Table:
         rows = self._present(self._wanted(table))
         if not rows and len(table):
             raise data_absent(self.file)
-        yield from self._grouped(rows) if self.case else (self._case(str(i), [row]) for i, row in enumerate(rows))
+        yield from self._grouped(rows) if self.case else self._single(rows)
 
     def _wanted(self, table: pandas.DataFrame) -> pandas.DataFrame:
         """The rows that the recipe keeps, the others counted."""
@@ -164,6 +171,14 @@ class Table:
                 rows.append(row)
         self._exclude("the image file is absent", len(table) - len(rows))
         return rows
+
+    def _single(self, rows: list[dict[str, Any]]) -> Iterator[Case]:
+        """Each row a case, named after its first image; one picture may be listed twice (under two patients, say)."""
+        seen: Counter[str] = Counter()
+        for row in rows:
+            name = Path(next(iter(row["_images"].values()))).with_suffix("").as_posix()
+            seen[name] += 1
+            yield self._case(name if seen[name] == 1 else f"{name}+{seen[name]}", [row])
 
     def _grouped(self, rows: list[dict[str, Any]]) -> Iterator[Case]:
         """Rows gathered into cases; of several images of one view each opens a further case, or is left out."""
@@ -200,8 +215,7 @@ class Table:
 
     def _case(self, name: str, rows: list[dict[str, Any]]) -> Case:
         images = {view: source for row in rows for view, source in row["_images"].items()}
-        identity = name if self.case else Path(next(iter(images.values()))).with_suffix("").as_posix()
-        key = case_key(identity, keep_names=self.keep_names)
+        key = case_key(name, keep_names=self.keep_names)
         order = list(self.views or {})
         return Case(
             key=key,
@@ -226,9 +240,8 @@ class Table:
         return str(named.pop())
 
     def _label(self, rows: list[dict[str, Any]], column: str, key: str) -> Any:
-        values = {
-            row[column] for row in rows if not any(same(row[column], each) for each in (None, *(self.unlabelled or ())))
-        }
+        nothing = (None, *(self.unlabelled or ()))
+        values = {row[column] for row in rows if not any(same(row[column], each) for each in nothing)}
         if len(values) > 1:
             self.notes.append(f"case {key} is left unlabelled: its images disagree about {column}")
         return values.pop() if len(values) == 1 else None
