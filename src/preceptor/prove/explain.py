@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,56 +16,12 @@ from preceptor.core.evidence import Question
 from preceptor.core.plugins import Decoded, Inputs
 from preceptor.core.slots import build, parameters, spec
 from preceptor.learn.call import call
+from preceptor.learn.window import cut
+
+from .explanation import Explanation
 
 if TYPE_CHECKING:
     from preceptor.learn.model import Model
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One case's maps, as they lie in ``explanations/<number>.npz``.
-
-    Args:
-        key: The case.
-        target: What was scored, in words.
-        images: ``{view: (channel, *space)}`` prepared pixels under the maps.
-        maps: ``{explainer: {view: (*space,)}}``.
-        settings: ``{explainer: {parameter: value}}`` with defaults written out.
-    """
-
-    key: str
-    target: str
-    images: Mapping[str, np.ndarray]
-    maps: Mapping[str, Mapping[str, np.ndarray]]
-    settings: Mapping[str, Mapping[str, Any]]
-
-    def write(self, path: Path) -> None:
-        """Write aside and rename. Half precision: maps are looked at, not measured."""
-        arrays = {f"image/{view}": image.astype(np.float16) for view, image in self.images.items()}
-        for explainer, maps in self.maps.items():
-            arrays |= {f"map/{explainer}/{view}": each.astype(np.float32) for view, each in maps.items()}
-        facts = {"key": self.key, "target": self.target, "settings": self.settings}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(path.name + ".part")
-        with aside.open("wb") as stream:
-            np.savez_compressed(stream, facts=np.array(json.dumps(facts, default=str)), **arrays)
-        aside.replace(path)
-
-    @classmethod
-    def read(cls, path: Path) -> Explanation:
-        """Read what `write` wrote; nothing in the file is executed."""
-        images: dict[str, np.ndarray] = {}
-        maps: dict[str, dict[str, np.ndarray]] = {}
-        with np.load(path, allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            for name in stored.files:
-                kind, _, rest = name.partition("/")
-                if kind == "image":
-                    images[rest] = stored[name].astype(np.float32)
-                elif kind == "map":
-                    explainer, _, view = rest.partition("/")
-                    maps.setdefault(explainer, {})[view] = stored[name]
-        return cls(facts["key"], facts["target"], images, maps, facts["settings"])
 
 
 class BoundNetwork:
@@ -136,9 +90,7 @@ def batch_of(sample: Sample, inputs: Inputs, corner: Sequence[int] | None = None
         present[view] = torch.tensor([image is not None])
         pixels = np.zeros((inputs.channels, *shape), np.float32)
         if image is not None:
-            pixels = np.asarray(image.array, np.float32)
-            if corner is not None:
-                pixels = _cut(pixels, corner, shape)
+            pixels = np.array(image.array, np.float32) if corner is None else cut(image.array, corner, shape)
         images[view] = torch.from_numpy(np.ascontiguousarray(pixels))[None]
     fields = {name: torch.tensor([float(sample.fields.get(name, float("nan")))]) for name in inputs.fields}
     return Batch(images, present, {}, torch.zeros(1, dtype=torch.long), [sample.key], fields)
@@ -204,13 +156,6 @@ def _corner(model: Model, sample: Sample) -> tuple[int, ...] | None:
         label = model(sample).label
         if label is not None and (label > 0).any():
             centre = np.argwhere(label > 0).mean(0)
-    slack = np.maximum(np.array(shape) - patch, 0)
-    return tuple(int(start) for start in np.clip(np.round(centre - np.array(patch) / 2), 0, slack))
-
-
-def _cut(pixels: np.ndarray, corner: Sequence[int], shape: Sequence[int]) -> np.ndarray:
-    """A patch of ``(channel, *space)``; what lies outside the image is 0."""
-    patch = np.zeros((len(pixels), *shape), np.float32)
-    inside = pixels[(slice(None), *(slice(start, start + size) for start, size in zip(corner, shape, strict=True)))]
-    patch[(slice(None), *(slice(0, size) for size in inside.shape[1:]))] = inside
-    return patch
+    slack = np.array(shape) - patch
+    wanted = np.clip(np.round(centre - np.array(patch) / 2), 0, np.maximum(slack, 0))
+    return tuple(int(start) for start in np.where(slack < 0, slack // 2, wanted))

@@ -1,0 +1,281 @@
+"""The report: one HTML file that a clinician reads, from what lies in a run's folder. Nothing in it leaves the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from preceptor.core.evidence import Finding, Question, Verdict
+
+from . import plots
+from .explained_cases import explained_cases, readings
+from .limits import limits
+from .record import Record
+from .sprites import heat_colours, legend
+from .subgroups import subgroups
+from .svg import number
+from .table_one import ROLE_NAMES, flow, table_one
+from .worst_cases import answers_of, ranking, shown_cases, title_of
+
+_HERE = Path(__file__).parent
+_MOST_REFUSED = 25
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write ``report.html`` from what lies in a run's folder.
+
+    The page is one file: it opens without a network, asks for nothing, and names cases by their keys only. Whatever is
+    missing from the folder is left out, and the page says so. Pictures of the worst cases are read from where the
+    cohort's images lie; where they are gone the rest of the page is whole.
+
+    Args:
+        run_folder: A run's folder.
+
+    Returns:
+        Path of the page.
+    """
+    import jinja2
+
+    run_folder = Path(run_folder)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "title": title_of}
+    page = environment.get_template("report.html.j2").render(**context(Record.read(run_folder)))
+    path = run_folder / "report.html"
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(page, encoding="utf-8")
+    aside.replace(path)
+    return path
+
+
+def context(record: Record) -> dict[str, Any]:
+    """Everything the template shows."""
+    evidence, question = record.evidence, record.question
+    headline = _headline(record)
+    tested = None if record.predictions is None else record.predictions.role("test")
+    worst = shown_cases(record)
+    return {
+        "style": Markup((_HERE / "report.css").read_text(encoding="utf-8")),
+        "script": Markup((_HERE / "report.js").read_text(encoding="utf-8")),
+        "study": str(record.resolved.get("name") or record.resolved.get("study") or record.folder.name),
+        "run": record.folder.name,
+        "asked": asked(question, record),
+        "verdict": verdict(evidence.verdicts, bool(evidence.facts.get("rehearsal"))),
+        "verdicts": evidence.verdicts,
+        "headline": headline,
+        "limits": limits(record),
+        "cohort": record.cohort,
+        "flow": [] if record.cohort is None else flow(record.cohort),
+        "roles": _roles(record),
+        "table_one": None if record.cohort is None else table_one(record.cohort, question.target),
+        "findings": _findings(evidence.findings),
+        "parts": _parts(evidence.findings),
+        "per_case": _per_case(record),
+        "curves": [plot for name, each in evidence.items() for plot in plots.curve_plots(title_of(name), each)],
+        "training": plots.training_plots(record.epochs),
+        "confusion": None if tested is None else plots.confusion(tested),
+        "scatter": _scatter(record),
+        "subgroups": subgroups(record),
+        "worst": worst,
+        "ranked_by": ranking(record)[1],
+        "structures": legend(question.classes) if question.dense else [],
+        "explained": explained_cases(record.explanations),
+        "readings": readings(record.explanations),
+        "heat": {"plain": heat_colours(False), "signed": heat_colours(True)},
+        "refusals": _refusals(record),
+        "problems": evidence.problems,
+        "facts": _facts(record),
+        "packages": {name: version for name, version in record.environment.get("packages", {}).items() if version},
+        "recipe": record.recipe,
+    }
+
+
+def asked(question: Question, record: Record) -> str:
+    """The question in a sentence."""
+    classes = [each.replace("_", " ") for each in question.classes]
+    what = "each image" if record.cohort is None or len(record.cohort.views) < 2 else "each study"
+    if question.dense:
+        return f"Which voxels of {what} belong to {_listed(classes[1:], 'and') or 'the structure'}?"
+    if question.is_regression:
+        return f"What is the {_listed(classes, 'and')}{f' in {question.unit}' if question.unit else ''} of {what}?"
+    if question.exclusive and classes:
+        return f"Does {what} show {_listed(classes, 'or')}?"
+    return f"Which of {_listed(classes, 'and')} does {what} show?" if classes else "The question is not recorded."
+
+
+def verdict(verdicts: Sequence[Verdict], rehearsal: bool) -> dict[str, str]:
+    """``{kind, mark, words}``: told by a word and a mark, not by a colour alone."""
+    failed = sum(not each.passed for each in verdicts)
+    gates = f"{len(verdicts)} gate{'' if len(verdicts) == 1 else 's'}"
+    if rehearsal:
+        return {"kind": "open", "mark": "…", "words": "A rehearsal: nothing to sign"}
+    if not verdicts:
+        return {"kind": "open", "mark": "?", "words": "Not judged: the recipe asks for no gate"}
+    if failed:
+        holds = "does not hold" if failed == 1 else "do not hold"
+        return {"kind": "refused", "mark": "✕", "words": f"Not signed off: {failed} of {gates} {holds}"}
+    return {
+        "kind": "passed",
+        "mark": "✓",
+        "words": f"Signed off: {'the gate holds' if len(verdicts) == 1 else f'all {gates} hold'}",
+    }
+
+
+# -------------------------------------------------------------------- parts of the page
+
+
+def _headline(record: Record) -> dict[str, Any] | None:
+    name = record.evidence.facts.get("headline")
+    finding = record.evidence.findings.get(str(name)) or next(iter(record.evidence.findings.values()), None)
+    if finding is None:
+        return None
+    interval = ""
+    if finding.interval is not None:
+        low, high = (number(each, finding.unit) for each in finding.interval)
+        interval = f"{finding.level:.0%} interval {low} to {high}".replace("%", " %")
+    clusters = finding.clusters or finding.cases
+    return {
+        "title": title_of(str(name) if name in record.evidence.findings else finding.name),
+        "value": number(finding.value, finding.unit),
+        "interval": interval or "no interval was computed",
+        "from": f"from {record.one(clusters)}" if clusters else "",
+        "definition": finding.definition,
+        "method": finding.method,
+        "notes": finding.notes,
+    }
+
+
+def _roles(record: Record) -> list[tuple[str, int, int]]:
+    """``(split, cases, patients)``."""
+    if record.cohort is None:
+        return []
+    found = []
+    for role, name in ROLE_NAMES.items():
+        cases = [case for case in record.cohort if case.role == role]
+        if cases:
+            found.append((name, len(cases), len({case.cluster for case in cases})))
+    return found
+
+
+def _findings(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
+    """Every finding with its parts, flat; parts of parts once deeper."""
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, finding: Finding, depth: int) -> None:
+        rows.append({"title": title_of(name) if depth == 0 else plots.words(name), "finding": finding, "depth": depth})
+        for part, each in finding.parts.items():
+            add(part, each, depth + 1)
+
+    for name, finding in findings.items():
+        add(name, finding, 0)
+    return rows
+
+
+def _parts(findings: Mapping[str, Finding]) -> list[plots.Plot]:
+    """A chart of intervals for every finding with parts."""
+    found = []
+    for name, finding in findings.items():
+        rows = [("all", finding), *((plots.words(part), each) for part, each in finding.parts.items())]
+        same_unit = [(label, each) for label, each in rows if each.unit == finding.unit]
+        axis = f"{title_of(name)}{f' ({finding.unit})' if finding.unit else ''}"
+        chart = plots.interval_plot(same_unit, axis) if finding.parts else None
+        if chart is not None:
+            found.append(plots.Plot(title_of(name), chart, f"Bars: {finding.level:.0%} intervals.".replace("%", " %")))
+    return found
+
+
+def _per_case(record: Record) -> list[plots.Plot]:
+    found = []
+    for name, finding in record.evidence.items():
+        groups = [("all", finding.per_case)] if finding.per_case else []
+        groups += [(plots.words(part), each.per_case) for part, each in finding.parts.items() if each.per_case]
+        axis = f"{title_of(name)}{f' ({finding.unit})' if finding.unit else ''}"
+        chart = plots.case_plot(groups, axis) if groups else None
+        if chart is not None:
+            found.append(
+                plots.Plot(f"{title_of(name)}, case by case", chart, "Each dot is a case; the bar is the median.")
+            )
+    return found
+
+
+def _scatter(record: Record) -> Markup | None:
+    if record.predictions is None or not record.question.is_regression:
+        return None
+    rows = record.predictions.role("test").table
+    known = rows[rows["truth"].notna() & rows["answer"].notna()]
+    if not len(known):
+        return None
+    columns = (known["truth"].astype(float), known["answer"].astype(float), known["key"].astype(str))
+    name = record.question.classes[0].replace("_", " ") if record.question.classes else "value"
+    return plots.scatter_plot(*(list(each) for each in columns), name, record.question.unit)
+
+
+def _refusals(record: Record) -> dict[str, Any] | None:
+    """How many answers were refused, why, and which."""
+    if record.predictions is None:
+        return None
+    rows = record.predictions.role("test", "external").table
+    refused = rows[~rows["accepted"].astype(bool)] if "accepted" in rows else rows[:0]
+    reasons = Counter(reason for text in refused.get("reasons", []) for reason in str(text or "").split("; ") if reason)
+    listed = [
+        {
+            "key": row["key"],
+            "reasons": row["reasons"],
+            "truth": _told(row, "truth", record),
+            "answer": _told(row, "answer", record),
+        }
+        for row in refused.head(_MOST_REFUSED).to_dict("records")
+    ]
+    return {"count": len(refused), "of": len(rows), "reasons": reasons.most_common(), "rows": listed}
+
+
+def _told(row: Mapping[str, Any], column: str, record: Record) -> str:
+    return "a map" if record.question.dense else answers_of(row.get(column))
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    """What is needed to run it again, in the order one needs it."""
+    environment, facts = record.environment, record.evidence.facts
+    seconds = facts.get("seconds", environment.get("seconds"))
+    fits = len({str(each.get("fit")) for each in record.epochs})
+    rows = [
+        ("Command", environment.get("command")),
+        ("Recipe", facts.get("recipe")),
+        ("Cohort and split", facts.get("cohort")),
+        ("Seed", facts.get("seed", record.resolved.get("seed"))),
+        ("Trainings", fits or None),
+        ("Epochs in all", len(record.epochs) or None),
+        ("Wall time", None if seconds is None else duration(float(seconds))),
+        ("Device", facts.get("device", environment.get("device"))),
+        ("Machine", environment.get("system")),
+        ("Cores, threads", _pair(environment.get("cores"), environment.get("threads"))),
+        ("Python", environment.get("python")),
+        ("Written", environment.get("written")),
+    ]
+    return [(name, str(value)) for name, value in rows if value not in (None, "")]
+
+
+def duration(seconds: float) -> str:
+    """``1 h 02 min`` or ``45 s``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _pair(*values: Any) -> str | None:
+    known = [str(value) for value in values if value is not None]
+    return ", ".join(known) or None
+
+
+def _listed(names: Sequence[str], word: str) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""

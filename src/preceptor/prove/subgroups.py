@@ -1,0 +1,139 @@
+"""How the model does by site, sex, age and scanner: the headline case by case, with counts; small groups held back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from .plots import case_plot
+from .record import Record
+from .svg import number
+from .table_one import AGE, SCANNER, SEX, SITE, age_band, column_of
+from .worst_cases import title_of
+
+#: Groups with fewer patients (or images, where no patient is named) are counted and not shown.
+SMALLEST_GROUP = 5
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """One way of dividing the test cases.
+
+    Args:
+        title: What they are divided by.
+        measure: What was measured, with its unit.
+        rows: ``(group, patients, cases, value)``.
+        chart: Every case as a dot.
+        note: Which groups are not shown, and why.
+    """
+
+    title: str
+    measure: str
+    rows: tuple[tuple[str, int, int, str], ...]
+    chart: Markup | None
+    note: str
+
+
+def subgroups(record: Record) -> list[Subgroups]:
+    """Every division that the cohort's fields allow; empty where it has none, or nothing is known case by case."""
+    if record.cohort is None or record.predictions is None:
+        return []
+    values, measure, as_share = per_case_values(record)
+    if not values:
+        return []
+    found = []
+    for title, names in (("Site", SITE), ("Sex", SEX), ("Age", AGE), ("Scanner", SCANNER)):
+        column = column_of(record.cohort, names)
+        if column is None:
+            continue
+        groups: dict[str, dict[str, float]] = {}
+        for case in record.cohort:
+            if case.key in values:
+                given = case.fields.get(column)
+                level = age_band(given) if title == "Age" else None if given is None else str(given)
+                groups.setdefault(level or "unknown", {})[case.key] = values[case.key]
+        if groups:
+            found.append(_divided(title, groups, measure, as_share, record))
+    return found
+
+
+def per_case_values(record: Record) -> tuple[dict[str, float], str, bool]:
+    """The headline's value of every test case; for classes, whether the answer was right.
+
+    Returns:
+        ``{case: value}``, what it is, and whether it is right (1) or wrong (0).
+    """
+    headline = record.evidence.facts.get("headline")
+    finding = record.evidence.findings.get(str(headline))
+    if finding is not None and finding.per_case:
+        known = {key: v for key, v in finding.per_case.items() if v is not None and math.isfinite(v)}
+        unit = f" ({finding.unit})" if finding.unit else ""
+        return known, f"{title_of(str(headline))}{unit}", False
+    predictions, question = record.predictions, record.question
+    if predictions is None or question.dense:
+        return {}, "", False
+    rows = predictions.role("test").table
+    if question.is_regression:
+        answered = zip(rows["key"], rows["answer"], rows["truth"], strict=True)
+        errors = {str(key): abs(float(answer) - float(truth)) for key, answer, truth in answered}
+        errors = {key: value for key, value in errors.items() if math.isfinite(value)}
+        return errors, f"Distance from the truth{f' ({question.unit})' if question.unit else ''}", False
+    known = rows[rows["truth"].notna()]
+    right = {str(k): float(a == t) for k, a, t in zip(known["key"], known["answer"], known["truth"], strict=True)}
+    return right, "Answers that are right", True
+
+
+def _divided(
+    title: str, groups: Mapping[str, Mapping[str, float]], measure: str, as_share: bool, record: Record
+) -> Subgroups:
+    assert record.cohort is not None
+    cluster_of = {case.key: case.cluster for case in record.cohort}
+    rows, shown, small, held_back = [], [], 0, 0
+    for level in sorted(groups, key=lambda each: (each == "unknown", *_natural(each))):
+        values = groups[level]
+        patients = len({cluster_of[key] for key in values})
+        if patients < SMALLEST_GROUP:
+            small, held_back = small + 1, held_back + patients
+            continue
+        rows.append((level, patients, len(values), _said(list(values.values()), as_share, patients)))
+        shown.append((level, values))
+    note = ""
+    if small:
+        kind = "patients" if record.knows_patients else "images"
+        note = (
+            f"{small} group{'' if small == 1 else 's'} with fewer than {SMALLEST_GROUP} {kind} "
+            f"({record.one(held_back)} in all) {'is' if small == 1 else 'are'} held back: "
+            "so few say more about the persons than about the group."
+        )
+    chart = None if as_share or len(shown) < 1 else case_plot(shown, measure, "mean")
+    return Subgroups(title, measure, tuple(rows), chart, note)
+
+
+def _said(values: Sequence[float], as_share: bool, patients: int) -> str:
+    if as_share:
+        share = f"{sum(values):.0f} of {len(values)} ({np.mean(values):.0%}"
+        if patients < len(values):  # several cases of one person are not independent: no simple interval holds
+            return f"{share})"
+        low, high = _wilson(sum(values), len(values))
+        return f"{share}; 95 % interval {low:.0%} to {high:.0%})"
+    low, high = np.percentile(values, [10, 90])
+    return f"mean {number(float(np.mean(values)))}; 80 % of cases from {number(float(low))} to {number(float(high))}"
+
+
+def _wilson(right: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """Interval of a share. Source: Wilson 1927, J Am Stat Assoc 22:209."""
+    share = right / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _natural(level: str) -> tuple[Any, ...]:
+    """Bands by age, everything else by name."""
+    start = level.partition("–")[0].partition(" ")[0]
+    return (0, int(start), level) if start.isdigit() else (1, 0, level)
