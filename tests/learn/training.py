@@ -81,7 +81,7 @@ def tiny_recipe(**changes):
         "objective": ["cross_entropy"],
         "network": "mine",
         "methods": [],
-        "augment": [{"noise": {"sigma": 0.1}}],
+        "augment": [],
         "prepare": [],
     }
     return SimpleNamespace(**{**parts, **changes, "train": train})

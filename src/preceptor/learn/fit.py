@@ -132,7 +132,7 @@ class Training:
             if step < steps and self._checkpoint_is_due():
                 self.save()
         score = self._timed("tune", self._tune)
-        self._end_epoch(score, time.monotonic() - began)
+        self._end_epoch(score, began)
 
     def _learn(self, batches: list[Batch]) -> None:
         """One optimizer step from the micro-batches of this process."""
@@ -196,7 +196,7 @@ class Training:
         with self.taps.aside(), self.shop.fabric.autocast():
             return call(self.network, batch.images, batch.present, batch.fields)
 
-    def _end_epoch(self, score: float | None, seconds: float) -> None:
+    def _end_epoch(self, score: float | None, began: float) -> None:
         better = not self.cohort.with_role("tune") if score is None else self._is_better(score)
         if score is not None:
             self.scores.append(score)
@@ -212,7 +212,7 @@ class Training:
         if better:
             self._timed("checkpoint", self._save_best)
         self._timed("checkpoint", self.save)
-        self._log_epoch(score, better, losses, seconds)
+        self._log_epoch(score, better, losses, time.monotonic() - began)
 
     def _is_better(self, score: float) -> bool:
         if self.best is None:

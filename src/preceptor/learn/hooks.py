@@ -48,8 +48,8 @@ class Methods:
                 )
 
     def having(self, hook: str) -> Iterator[tuple[str, Any]]:
-        """Those that define a hook, in order."""
-        return ((name, method) for name, method in self.by_name.items() if hasattr(method, hook))
+        """Those that define a hook, in order. A parameter of the same name (a penalty's ``weight``) is no hook."""
+        return ((name, method) for name, method in self.by_name.items() if callable(getattr(method, hook, None)))
 
     def call(self, hook: str, *arguments: Any) -> dict[str, Any]:
         """Call a hook on every method that defines it."""
