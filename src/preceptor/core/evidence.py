@@ -69,7 +69,10 @@ class Predictions:
         table = self.table[mask].reset_index(drop=True)
         voxels = self.voxels
         if voxels is not None:
-            voxels = voxels[voxels["key"].isin(table["key"])].reset_index(drop=True)
+            # After cross-validation a case is tested in one fit and calibrates another: its voxels are told apart.
+            by = ["key", "fit"] if "fit" in voxels and "fit" in table else ["key"]
+            kept = set(table[by].itertuples(index=False, name=None))
+            voxels = voxels[[row in kept for row in voxels[by].itertuples(index=False, name=None)]].reset_index(drop=True)
         return replace(self, table=table, voxels=voxels)
 
     def role(self, *roles: str) -> Predictions:
