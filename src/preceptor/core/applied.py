@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 class Displacement:
     """A smooth displacement given on a coarse grid of control points spanning the output grid, corners included.
 
+    Between the control points it is a natural cubic spline, axis by axis: it passes through them, and two of them along an
+    axis give a straight line.
+
     Args:
-        control: ``(axis, *control points)`` float32: displacement in output voxels along each axis.
+        control: ``(axis, *control points)`` float32: displacement in output voxels along each axis. Two control points
+            or more along each axis.
     """
 
     control: np.ndarray
@@ -37,6 +41,9 @@ class Spatial:
         displacement: Or None.
         relabel: ``{mask: {value: value}}`` for label maps whose sides a mirror swaps.
         parameters: What was drawn, JSON.
+        antialias: Smooth images before an axis is sampled more coarsely than it was (labels never are).
+        fill: What images hold where the output lies wholly outside the input; None for the image's lowest value.
+            Labels hold 0 there. Augmentation fills with 0, and the truth is unlabelled there.
     """
 
     matrix: np.ndarray
@@ -45,6 +52,8 @@ class Spatial:
     displacement: Displacement | None = None
     relabel: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    antialias: bool = False
+    fill: float | None = None
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,12 @@ class Transform(Protocol):
     """``transforms/``: how is an image prepared or varied?
 
     `draw` decides; what it returns is applied later: all `Spatial` ones of a case compose into one map and one
-    resampling, see `preceptor.core.applied`. A transform used for preparation must not draw from ``rng``.
+    resampling, see `preceptor.core.applied`. A transform used for preparation must not draw from ``rng``. The sample holds
+    images of one grid; in augmentation it is the patch, before it is varied.
+
+    Attributes:
+        reads_pixels: False promises that `draw` looks at grids, labels and fields alone: the arrays it is shown may then
+            be empty stand-ins of the right shape (NaN), and nothing is read from disk for it. Default True.
 
     Fitted transforms have ``fit(samples: Iterator[Sample]) -> State`` and ``with_state(state) -> Transform``.
     """

@@ -1,0 +1,169 @@
+"""Maps between voxel grids: homogeneous matrices from output voxel to input voxel, and affines from voxel to millimetres.
+
+A *map* is ``(space_dims + 1, space_dims + 1)``: it takes a voxel of the output to the place in the input that it shows.
+An *affine* is 4x4 and takes a voxel to RAS+ millimetres, for planes too (the normal is its third column). For every map,
+``affine_out = affine_in @ embed(map)``: what is shown moves between grids, never in the patient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+#: The anatomical axes in RAS+ order, by the names a recipe uses.
+ANATOMICAL_AXES = ("left-right", "posterior-anterior", "inferior-superior")
+#: Other ways to write them.
+_SYNONYMS = {"right-left": 0, "anterior-posterior": 1, "superior-inferior": 2, "head-foot": 2, "feet-head": 2}
+
+
+def anatomical_axis(name: str) -> int:
+    """0 for left-right, 1 for posterior-anterior, 2 for inferior-superior; either way round.
+
+    Raises:
+        KeyError: It is none of them.
+    """
+    return {**dict(zip(ANATOMICAL_AXES, range(3), strict=True)), **_SYNONYMS}[name]
+
+
+def closest_axes(affine_mm: np.ndarray, space_dims: int) -> list[tuple[int, int]]:
+    """The anatomical axis that each array axis runs along most closely.
+
+    Args:
+        affine_mm: 4x4, voxel to RAS+ millimetres.
+        space_dims: 2 or 3: how many array axes there are.
+
+    Returns:
+        For each array axis ``(anatomical axis, +1 or -1)``; no two share an anatomical axis.
+    """
+    columns = affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0)
+    left, _, right = np.linalg.svd(columns)
+    rotation = left @ right  # the nearest rotation: sheared axes (a tilted gantry) share their error fairly
+    found: dict[int, tuple[int, int]] = {}
+    remaining = np.abs(rotation)
+    for _ in range(3):
+        row, column = np.unravel_index(np.argmax(remaining), remaining.shape)
+        found[int(column)] = (int(row), 1 if rotation[row, column] > 0 else -1)
+        remaining[row, :] = -1
+        remaining[:, column] = -1
+    return [found[axis] for axis in range(space_dims)]
+
+
+def embed(matrix: np.ndarray) -> np.ndarray:
+    """A map of a plane as 4x4, the normal left as it is; a map of space as it is."""
+    if len(matrix) == 4:
+        return matrix
+    whole = np.eye(4)
+    whole[:2, :2] = matrix[:2, :2]
+    whole[:2, 3] = matrix[:2, 2]
+    return whole
+
+
+def voxel_map(affine_in_mm: np.ndarray, affine_out_mm: np.ndarray, space_dims: int) -> np.ndarray:
+    """The map between two grids of one patient: output voxel to the input voxel at the same place.
+
+    For planes, what lies off the input's plane is seen from along its normal.
+    """
+    whole = np.linalg.inv(affine_in_mm) @ affine_out_mm
+    if space_dims == 3:
+        return whole
+    return whole[np.ix_((0, 1, 3), (0, 1, 3))]
+
+
+def orient_ras_map(affine_mm: np.ndarray, shape: Sequence[int]) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The map that reorders and turns round axes until each grows towards Right, Anterior, Superior, in this order.
+
+    Nothing is interpolated: an oblique image stays oblique. The axes of a plane keep the anatomical order among
+    themselves.
+
+    Returns:
+        The map, and the shape of the output.
+    """
+    axes = closest_axes(affine_mm, len(shape))
+    order = sorted(range(len(shape)), key=lambda axis: axes[axis][0])
+    matrix = np.zeros((len(shape) + 1, len(shape) + 1))
+    matrix[-1, -1] = 1.0
+    for new, old in enumerate(order):
+        sign = axes[old][1]
+        matrix[old, new] = sign
+        matrix[old, -1] = 0.0 if sign > 0 else shape[old] - 1
+    return matrix, tuple(int(shape[old]) for old in order)
+
+
+def flip_map(shape: Sequence[int], axes: Sequence[int]) -> np.ndarray:
+    """The map that reverses array axes."""
+    matrix = np.eye(len(shape) + 1)
+    for axis in axes:
+        matrix[axis, axis] = -1.0
+        matrix[axis, -1] = shape[axis] - 1
+    return matrix
+
+
+def spacing_map(
+    shape: Sequence[int], spacing_mm: Sequence[float], new_spacing_mm: Sequence[float]
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The map to another spacing. The outer corners of the first voxels coincide: nothing shifts by half a voxel.
+
+    Returns:
+        The map, and the shape: ``ceil(voxels * spacing / new spacing)``.
+    """
+    ratio = np.asarray(new_spacing_mm, dtype=float) / np.asarray(spacing_mm, dtype=float)
+    matrix = np.diag([*ratio, 1.0])
+    matrix[:-1, -1] = (ratio - 1) / 2
+    # A ratio that is whole but for rounding must not gain a voxel.
+    return matrix, tuple(max(1, math.ceil(round(size / each, 6))) for size, each in zip(shape, ratio, strict=True))
+
+
+def centred_window_map(shape: Sequence[int], new_shape: Sequence[int]) -> np.ndarray:
+    """The map of a window of `new_shape` about the middle: a crop where it is smaller, room around where it is larger."""
+    matrix = np.eye(len(shape) + 1)
+    matrix[:-1, -1] = [(old - new) // 2 for old, new in zip(shape, new_shape, strict=True)]
+    return matrix
+
+
+def about_centre(linear: np.ndarray, shift: Sequence[float], shape: Sequence[int]) -> np.ndarray:
+    """The map ``output -> centre + linear @ (output - centre) + shift``, in voxels, about the middle of the grid."""
+    centre = (np.asarray(shape, dtype=float) - 1) / 2
+    matrix = np.eye(len(shape) + 1)
+    matrix[:-1, :-1] = linear
+    matrix[:-1, -1] = centre - linear @ centre + np.asarray(shift, dtype=float)
+    return matrix
+
+
+def rotation(angles: Sequence[float]) -> np.ndarray:
+    """A rotation: one angle in a plane; in space about x, then y, then z (radians, right-handed)."""
+    if len(angles) == 1:
+        c, s = math.cos(angles[0]), math.sin(angles[0])
+        return np.array([[c, -s], [s, c]])
+    whole = np.eye(3)
+    for axis, angle in enumerate(angles):
+        c, s = math.cos(angle), math.sin(angle)
+        turn = np.eye(3)
+        i, j = (axis + 1) % 3, (axis + 2) % 3
+        turn[i, i], turn[i, j], turn[j, i], turn[j, j] = c, -s, s, c
+        whole = turn @ whole
+    return whole
+
+
+def is_exact(matrix: np.ndarray) -> bool:
+    """Whether a map only reorders, reverses and shifts by whole voxels: pixels are then copied, not interpolated."""
+    linear, shift = matrix[:-1, :-1], matrix[:-1, -1]
+    whole = np.abs(linear) > 0.5
+    return bool(
+        (whole.sum(0) == 1).all()
+        and (whole.sum(1) == 1).all()
+        and np.allclose(np.abs(linear), whole, atol=1e-6)
+        and np.allclose(shift, np.rint(shift), atol=1e-4)
+    )
+
+
+def same_grid(shape: Sequence[int], affine_mm: np.ndarray, other_shape: Sequence[int], other_mm: np.ndarray) -> bool:
+    """Whether two grids coincide to a hundredth of a voxel (headers keep affines in single precision)."""
+    if tuple(shape) != tuple(other_shape):
+        return False
+    corners = np.array([[0, 0, 0, 1], [*(n - 1 for n in shape), *([0] * (3 - len(shape))), 1]], dtype=float).T
+    apart = np.linalg.norm((affine_mm - other_mm) @ corners, axis=0).max()
+    turned = np.abs(affine_mm[:3, :3] - other_mm[:3, :3]).max() * max(shape)
+    spacing = np.linalg.norm(affine_mm[:3, :3], axis=0)[: len(shape)].min()
+    return bool(max(apart, turned) <= 0.01 * spacing)
