@@ -26,12 +26,13 @@ def labelled_count(target: Tensor) -> Tensor:
     return is_labelled(target).flatten(1).sum(1).float() if target.ndim > 1 else is_labelled(target).float()
 
 
-def as_reference(target: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+def as_reference(target: Tensor, classes: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     """A target as a number per class, and which of these numbers are labelled.
 
     Args:
         target: ``(batch, *space)`` class index, or ``(batch, class, *space)`` float.
         classes: Channels of the answer.
+        dtype: Of the reference made from class indices.
 
     Returns:
         ``(batch, class, *space)`` float reference, 0 where unlabelled, and the boolean mask of labelled entries
@@ -41,7 +42,7 @@ def as_reference(target: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     if target.is_floating_point():
         return torch.where(known, target, 0.0), known
     index = torch.arange(classes, device=target.device).view(-1, *[1] * (target.ndim - 1))
-    return (target[:, None] == index).float(), known[:, None]
+    return (target[:, None] == index).to(dtype), known[:, None]
 
 
 def as_probability(logits: Tensor, target: Tensor) -> Tensor:

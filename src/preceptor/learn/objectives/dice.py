@@ -70,7 +70,7 @@ class Dice:
         return len(question.classes)
 
     def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        reference, known = losses.as_reference(target, output.shape[1])
+        reference, known = losses.as_reference(target, output.shape[1], output.dtype)
         sums = losses.overlap_sums(
             losses.as_probability(output, target),
             reference,

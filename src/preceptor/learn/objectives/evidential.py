@@ -77,7 +77,7 @@ class Evidential:
 
     def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         alpha = evidential.dirichlet(output, self.evidence, self.clamp)
-        truth, known = losses.as_reference(target, output.shape[1])
+        truth, known = losses.as_reference(target, output.shape[1], output.dtype)
         entries = _RISKS[self.risk](alpha, truth)
         factor = self.penalty * self._ramp()
         if factor > 0:

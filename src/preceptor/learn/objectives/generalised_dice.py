@@ -63,7 +63,7 @@ class GeneralisedDice:
         return len(question.classes)
 
     def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        reference, known = losses.as_reference(target, output.shape[1])
+        reference, known = losses.as_reference(target, output.shape[1], output.dtype)
         sums = losses.overlap_sums(losses.as_probability(output, target), reference, known=known, weight=weight)
         if not target.is_floating_point() and not self.background:
             sums = tuple(part[:, 1:] for part in sums)
