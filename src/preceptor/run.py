@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .core.cohort import Cohort
-from .core.errors import CohortError, Problem, Refusal
+from .core.errors import CohortError, Problem
 from .core.evidence import Evidence, Predictions
 from .core.plugins import Fitted
 from .core.slots import build

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .applied import Applied
+    from .image import Image
 
 #: Constructor parameters that the machinery fills in: they are no part of a recipe.
 RESERVED = ("inputs", "width", "root", "networks")
@@ -295,6 +296,7 @@ class Prediction:
             of the second (not dense).
         voxel_sample: For dense answers, voxels kept with all probabilities: ``index`` ``(voxel,)`` into the flattened
             grid, ``probability`` ``(voxel, class)`` float32.
+        mask: For dense answers of a bundle, the label map in file values on the grid the image came in.
     """
 
     key: str
@@ -311,6 +313,7 @@ class Prediction:
     sample: Sample | None = None
     passes: np.ndarray | None = None
     voxel_sample: dict[str, np.ndarray] | None = None
+    mask: Image | None = None
 
     def refuse(self, reason: str) -> None:
         self.accepted = False
