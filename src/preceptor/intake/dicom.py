@@ -1,0 +1,223 @@
+"""One DICOM file: its header, and its values in the unit they mean."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from preceptor.core.errors import PrepareError, safe_name
+
+from .guard import guarded
+from .limits import check_dimensions, check_ratio
+from .planes import Plane
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_COMPRESSED = "1.2.840.10008.1.2.4", "1.2.840.10008.1.2.5"
+_NO_IMAGE = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation, not an image",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation, not an image",
+    "1.2.840.10008.5.1.4.1.1.77.1.6": "a slide, which is read by tiles",
+    "1.2.840.10008.5.1.4.1.1.30": "a parametric map, not an image",
+    "1.2.840.10008.5.1.4.1.1.481.2": "a dose grid, not an image",
+}
+#: Read once under guard, so that nothing is converted, and no warning raised, outside it.
+_USED = (
+    *("SOPClassUID", "SeriesInstanceUID", "Modality", "ImageType", "SliceThickness", "PixelPaddingValue"),
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PresentationLUTShape"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("FrameIncrementPointer", "FrameTime", "FrameTimeVector", "CineRate", "NumberOfSlices", "ImagesInAcquisition"),
+)
+
+
+def read_header(path: Path) -> Dataset:
+    """Everything but the pixels.
+
+    Raises:
+        PrepareError: The file is damaged, no Part 10 file, a deflated bomb, or holds no image.
+    """
+    from pydicom import dcmread
+
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            raise PrepareError(
+                "the file is not a DICOM Part 10 file: it has no preamble",
+                where=safe_name(path),
+                expected="DICM at byte 128",
+                remedy="write it again as a Part 10 file, or take it out of the folder",
+                code="not_dicom",
+            )
+    with guarded(path):
+        _check_deflated(path)
+        dataset = dcmread(path, stop_before_pixels=True)
+        for name in _USED:
+            dataset.get(name)
+        kind = str(dataset.get("SOPClassUID", ""))
+        reason = next((why for uid, why in _NO_IMAGE.items() if kind == uid), None)
+        if reason or "Rows" not in dataset or "BitsAllocated" not in dataset:
+            raise PrepareError(
+                f"the file holds {reason or 'no image'}",
+                where=safe_name(path),
+                expected="a DICOM image",
+                remedy="leave it out, or read it with the tool for its kind",
+                code="no_image",
+            )
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        shape = (frames, int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1))
+        if int(dataset.BitsAllocated) not in (1, 8, 16, 32):
+            raise ValueError
+        declared = check_dimensions(shape, path) * max(int(dataset.BitsAllocated), 8) // 8
+        if str(dataset.file_meta.TransferSyntaxUID).startswith(_COMPRESSED):
+            check_ratio(declared, path.stat().st_size, path)
+        return dataset
+
+
+def _check_deflated(path: Path) -> None:
+    """Count what a deflated data set unpacks to before it is unpacked for good."""
+    from pydicom.filereader import read_file_meta_info
+
+    meta = read_file_meta_info(path)
+    if str(meta.get("TransferSyntaxUID", "")) != _DEFLATED:
+        return
+    stored, counted = path.stat().st_size, 0
+    inflate = zlib.decompressobj(wbits=-15)
+    with path.open("rb") as file:
+        file.seek(132 + 12 + int(meta.FileMetaInformationGroupLength))
+        pending = file.read(1 << 20)
+        while pending and not inflate.eof:
+            counted += len(inflate.decompress(pending, 1 << 20))
+            check_ratio(counted, stored, path)
+            pending = inflate.unconsumed_tail or file.read(1 << 20)
+
+
+def shown_inverted(dataset: Dataset) -> bool:
+    """Whether a display shows the lowest value as white. Both ways to say so mean one inversion."""
+    return dataset.get("PhotometricInterpretation") == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
+
+
+def inverts(dataset: Dataset) -> bool:
+    """Whether low values mean dense: a projection whose display is inverted. In CT, MR, PET it is display alone."""
+    shown = (
+        dataset.get("PhotometricInterpretation") == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
+    )
+    return shown and str(dataset.get("Modality", "")) not in ("CT", "MR", "PT", "NM")
+
+
+def value_range(dataset: Dataset, plane: Plane) -> tuple[float, float]:
+    """Lowest and highest value that can be stored, after the linear scale."""
+    bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if dataset.get("PixelRepresentation") else (0, (1 << bits) - 1)
+    ends = sorted((low * plane.slope + plane.intercept, high * plane.slope + plane.intercept))
+    return ends[0], ends[1]
+
+
+def value_type(dataset: Dataset, plane: Plane) -> np.dtype:
+    """The type that holds a plane's values: as stored where the scale does nothing, else int16, int32 or float32."""
+    if "ModalityLUTSequence" in dataset or not float(plane.intercept).is_integer() or plane.slope != 1:
+        return np.dtype(np.float32)
+    low, high = value_range(dataset, plane)
+    if plane.intercept == 0:
+        size = 1 if int(dataset.BitsAllocated) <= 8 else int(dataset.BitsAllocated) // 8
+        return np.dtype(f"{'i' if low < 0 else 'u'}{size}")
+    for name in (np.int16, np.int32):
+        if np.iinfo(name).min <= low and high <= np.iinfo(name).max:
+            return np.dtype(name)
+    return np.dtype(np.float32)
+
+
+def read_pixels(path: Path) -> Dataset:
+    """The file with its pixels, still encoded.
+
+    Raises:
+        PrepareError: It is damaged, or has no integer pixels.
+    """
+    from pydicom import dcmread
+
+    with guarded(path):
+        dataset = dcmread(path)
+        if not dataset.get("PixelData"):
+            raise PrepareError(
+                "the file holds no pixels, or none that are integers",
+                where=safe_name(path),
+                expected="Pixel Data",
+                remedy="export the image with its pixels",
+                code="no_image",
+            )
+        return dataset
+
+
+def read_values(path: Path, dataset: Dataset, plane: Plane) -> np.ndarray:
+    """Decode one plane: stored values, sign and unused bits, then the modality's scale, then colours.
+
+    Args:
+        path: The file, for messages.
+        dataset: As `read_pixels` gives it.
+        plane: Which of its planes.
+
+    Returns:
+        ``(channel, x, y)``, x the column; grey inverted once where `inverts` says so.
+
+    Raises:
+        PrepareError: No decoder reads it, or the stream is damaged.
+
+    Source: DICOM PS3.3 C.11.1 (modality LUT), C.7.6.3 (image pixel).
+    """
+    from pydicom.pixels import apply_color_lut, apply_modality_lut
+
+    with guarded(path):
+        stored = _decoded(dataset, plane.frame)
+        photometric = str(dataset.PhotometricInterpretation)
+        if photometric == "PALETTE COLOR":
+            stored = apply_color_lut(stored, dataset)
+        if stored.ndim == 3:
+            if not photometric.startswith(("RGB", "YBR", "PALETTE")):
+                raise ValueError
+            return _native(np.moveaxis(stored, -1, 0).swapaxes(1, 2))
+        stored = _masked(stored, dataset)
+        kind = value_type(dataset, plane)
+        if "ModalityLUTSequence" in dataset:
+            values = apply_modality_lut(stored, dataset).astype(np.float32)
+        elif (plane.slope, plane.intercept) == (1.0, 0.0):
+            values = stored.astype(kind, copy=False)
+        else:
+            values = (stored * np.float64(plane.slope) + plane.intercept).astype(kind)
+        if inverts(dataset):
+            low, high = value_range(dataset, plane)
+            if "ModalityLUTSequence" in dataset:
+                low, high = float(values.min()), float(values.max())
+            values = (np.float64(low + high) - values).astype(values.dtype)
+        return _native(values.T[None])
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _masked(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Bits above HighBit belong to overlays of old; what is left is signed at BitsStored."""
+    bits, allocated = int(dataset.get("BitsStored") or dataset.BitsAllocated), stored.dtype.itemsize * 8
+    if bits >= allocated or stored.dtype.kind not in "iu":
+        return stored
+    shift = allocated - 1 - int(dataset.get("HighBit", bits - 1))
+    stored = np.left_shift(stored, shift)
+    return np.right_shift(stored, allocated - bits)  # arithmetic where signed
+
+
+def _decoded(dataset: Dataset, frame: int | None) -> np.ndarray:
+    """Stored values ``(row, column[, sample])`` by the first decoder that reads them; RGB where they were YCbCr."""
+    from pydicom.pixels import get_decoder, pixel_array
+
+    failed: Exception = ValueError()
+    syntax = dataset.file_meta.TransferSyntaxUID
+    plugins = sorted(get_decoder(syntax).available_plugins, key=lambda name: (name == "gdcm", name)) or [""]
+    for plugin in plugins:  # gdcm last: on some damaged streams it ends the process
+        try:
+            return pixel_array(dataset, index=frame, decoding_plugin=plugin)
+        except Exception as error:  # the next decoder may read it; `guarded` tells the last failure
+            failed = error
+    raise failed

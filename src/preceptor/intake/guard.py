@@ -1,0 +1,29 @@
+"""The border to pydicom: its errors and warnings carry values of the file, so they end here."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from preceptor.core.errors import PrepareError, safe_name
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file makes pydicom and its decoders raise into one error that shows no value of it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (PrepareError, MemoryError):
+        raise
+    except Exception as error:  # eleven kinds were seen from 5000 damaged files, StopIteration and RecursionError too
+        raise PrepareError(
+            f"the DICOM file is damaged or of a kind no decoder here reads ({type(error).__name__})",
+            where=safe_name(path),
+            expected="a whole DICOM image",
+            remedy="export it again, uncompressed if it was compressed; 12-bit JPEG needs `preceptor[jpeg-gpl]`",
+            code="dicom_damaged",
+        ) from None

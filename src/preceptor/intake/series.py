@@ -1,0 +1,222 @@
+"""DICOM files and folders of one series as images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from preceptor.core.errors import PrepareError, safe_name
+from preceptor.core.image import UNKNOWN_GEOMETRY, Image
+
+from .dicom import inverts, read_header, read_pixels, read_values, shown_inverted, value_type
+from .guard import guarded
+from .labels import as_label_map
+from .limits import check_dimensions
+from .planes import Plane, detector_spacing, planes
+from .stack import Stack, stack
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_MOST_FILES = 20_000
+_FILMS = (  # ultrasound, angiography, fluoroscopy of several frames
+    "1.2.840.10008.5.1.4.1.1.3.1",
+    "1.2.840.10008.5.1.4.1.1.12.1",
+    "1.2.840.10008.5.1.4.1.1.12.2",
+)
+_OTHER_FILES = (".txt", ".json", ".xml", ".csv", ".tsv", ".html", ".htm", ".md", ".pdf", ".png", ".jpg", ".nii", ".gz")
+
+
+def read_series(folder: Path, *, is_label: bool = False) -> Image:
+    """Read a folder that holds one series.
+
+    Args:
+        folder: Its files, those of folders inside it not.
+        is_label: Integer codes.
+
+    Returns:
+        An `Image` ``(channel, x, y, z)``, with time after channel where positions repeat; ``(channel, x, y)`` for a
+        single plane. ``meta['left_out']`` says what was not read (localizers, other files).
+
+    Raises:
+        PrepareError: No image, several series, or planes that make no volume for certain.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    others = [path for path in files if path.name.upper() == "DICOMDIR" or path.suffix.lower() in _OTHER_FILES]
+    files = [path for path in files if path not in others]
+    if not files or len(files) > _MOST_FILES:
+        raise PrepareError(
+            f"the folder holds {len(files)} files that could be DICOM",
+            where=safe_name(folder),
+            expected=f"the files of one series, at most {_MOST_FILES:,}",
+            code="no_image",
+        )
+    left_out = [f"{len(others)} other files"] if others else []
+    return _read(files, left_out, is_label, safe_name(folder))
+
+
+def read_file(path: Path, *, is_label: bool = False) -> Image:
+    """Read one DICOM file: a picture, a plane, or the frames of a volume or a film.
+
+    Raises:
+        PrepareError: As in `read_series`.
+    """
+    return _read([path], [], is_label, safe_name(path))
+
+
+def _read(files: Sequence[Path], left_out: list[str], is_label: bool, where: str) -> Image:
+    headers = [read_header(path) for path in files]
+    kept = [i for i, header in enumerate(headers) if not _is_localizer(header)] or list(range(len(files)))
+    if len(kept) < len(files):
+        left_out = [*left_out, f"{len(files) - len(kept)} localizers"]
+    named = Counter(str(headers[i].get("SeriesInstanceUID", "")) for i in kept)
+    if len(named) > 1:
+        raise PrepareError(
+            f"the folder holds {len(named)} series ({', '.join(map(str, sorted(named.values(), reverse=True)))} files)",
+            where=where,
+            expected="one series a folder",
+            remedy="put each series into a folder of its own (`preceptor scan` lists them)",
+            code="several_series",
+        )
+    first = headers[kept[0]]
+    _check_alike([headers[i] for i in kept], [files[i] for i in kept])
+    found = [plane for i in kept for plane in planes(headers[i], i, files[i])]
+    meta = _facts(first, left_out, files[kept[0]])
+    placed = all(
+        plane.position_mm is not None and plane.orientation is not None and plane.spacing_mm for plane in found
+    )
+    try:
+        made = stack(found) if placed else _unplaced(found, first, files[kept[0]], meta)
+    except PrepareError as error:
+        raise _with_place(error, where, files) from None
+    if made.repeated_by:
+        meta["repeated_by"] = made.repeated_by
+    array = _fill(files, headers, found, made.order)
+    return _image(array, made, meta, is_label, files[kept[0]])
+
+
+def _with_place(error: PrepareError, where: str, files: Sequence[Path]) -> PrepareError:
+    """The error with the file named, where it concerns one: `stack` knows its number alone."""
+    problem, place = error.problem, f"series {where}"
+    if problem.where.startswith("file "):
+        number = int(problem.where.removeprefix("file "))
+        place += f", file {number + 1} of {len(files)} by name ({safe_name(files[number])})"
+    return PrepareError(problem.what, where=place, expected=problem.expected, remedy=problem.remedy, code=problem.code)
+
+
+def _is_localizer(header: Dataset) -> bool:
+    kind = header.get("ImageType") or []
+    return len(kind) > 2 and "LOCALIZER" in str(kind[2]).upper()
+
+
+def _check_alike(headers: Sequence[Dataset], files: Sequence[Path]) -> None:
+    names = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "Modality")
+    for header, path in zip(headers[1:], files[1:], strict=True):
+        differing = [name for name in names if header.get(name) != headers[0].get(name)]
+        if differing:
+            raise PrepareError(
+                f"the files of the series differ in {', '.join(differing)}",
+                where=safe_name(path),
+                expected="planes of one size and kind",
+                remedy="split the series",
+                code="mixed_planes",
+            )
+
+
+def _facts(header: Dataset, left_out: list[str], path: Path) -> dict[str, Any]:
+    """What travels with the image; nothing that names a person or a place."""
+    with guarded(path):
+        meta: dict[str, Any] = {
+            "source_format": "dicom",
+            "geometry": "dicom",
+            "modality": str(header.get("Modality", "")),
+            "photometric": str(header.get("PhotometricInterpretation", "")),
+        }
+        if shown_inverted(header):
+            meta["monochrome1"] = "inverted" if inverts(header) else "left: the values are a quantity"
+        for name, attribute in (("padding_value", "PixelPaddingValue"), ("slice_thickness_mm", "SliceThickness")):
+            value = header.get(attribute)
+            if value not in (None, ""):
+                meta[name] = float(value)
+        declared = header.get("NumberOfSlices") or header.get("ImagesInAcquisition")
+        if declared:
+            meta["declared_slices"] = int(declared)
+        if left_out:
+            meta["left_out"] = left_out
+        return meta
+
+
+def _unplaced(found: Sequence[Plane], header: Dataset, path: Path, meta: dict[str, Any]) -> Stack:
+    """One picture or one film without a place in space (CR, DX, US, SC): the geometry is unknown, and said to be."""
+    is_film = len(found) > 1 and len({plane.file for plane in found}) == 1 and _is_film(header)
+    if len(found) > 1 and not is_film:
+        raise PrepareError(
+            f"{len(found)} planes without a position, orientation and spacing each",
+            expected="ImagePositionPatient, ImageOrientationPatient and PixelSpacing for each plane",
+            remedy="export the series with its geometry; where the planes lie can't be guessed",
+            code="no_geometry",
+        )
+    with guarded(path):
+        spacing, measured = detector_spacing(header)
+    meta |= {"geometry": UNKNOWN_GEOMETRY, "spacing_measured": measured}
+    if is_film:
+        meta["repeated_by"] = "time"
+    down, across = spacing if spacing and min(spacing) > 0 else (1.0, 1.0)
+    return Stack(np.arange(len(found))[:, None], np.diag([across, down, 1.0, 1.0]))
+
+
+def _is_film(header: Dataset) -> bool:
+    """Whether the frames follow one another in time: the file says so, or is of a kind that holds nothing else."""
+    if str(header.get("SOPClassUID", "")) in _FILMS:
+        return True
+    pointer = header.get("FrameIncrementPointer")
+    pointed = {int(tag) for tag in (pointer if isinstance(pointer, (list, tuple)) else [pointer]) if tag is not None}
+    timed = {0x00181063, 0x00181065}  # FrameTime, FrameTimeVector
+    return bool(pointed & timed) or any(name in header for name in ("FrameTime", "FrameTimeVector", "CineRate"))
+
+
+def _fill(files: Sequence[Path], headers: Sequence[Dataset], found: Sequence[Plane], order: np.ndarray) -> np.ndarray:
+    """``(repeat, slice, channel, x, y)`` in one type that holds every plane's values."""
+    kind = np.result_type(*{value_type(headers[plane.file], plane) for plane in found})
+    kind = kind if kind.itemsize <= 4 else np.dtype(np.float32)
+    array: np.ndarray | None = None
+    place = {int(plane): index for index, plane in np.ndenumerate(order)}
+    opened, dataset = -1, None
+    for number, plane in sorted(enumerate(found), key=lambda each: (each[1].file, each[1].frame or 0)):
+        path = files[plane.file]
+        if plane.file != opened:  # each file is opened once, whatever its frames
+            opened, dataset = plane.file, read_pixels(path)
+        values = read_values(path, dataset, plane)
+        if array is None:
+            check_dimensions((*order.shape, *values.shape), path)
+            array = np.empty((*order.shape, *values.shape), kind if values.shape[0] == 1 else values.dtype)
+        if values.shape != array.shape[2:]:
+            raise PrepareError(
+                "a plane unpacks to another size than its header says",
+                where=safe_name(path),
+                expected=" x ".join(map(str, array.shape[3:])),
+                code="dicom_damaged",
+            )
+        array[place[number]] = values
+    return array
+
+
+def _image(array: np.ndarray, made: Stack, meta: dict[str, Any], is_label: bool, path: Path) -> Image:
+    affine = made.affine_mm.copy()
+    if meta["geometry"] == UNKNOWN_GEOMETRY and array.shape[0] > 1:
+        array, has_time = np.moveaxis(array[:, 0], 1, 0), True
+    else:
+        has_time = array.shape[0] > 1
+        array = np.moveaxis(array, (0, 1, 2), (1, 4, 0))  # (channel, repeat, x, y, slice)
+        if array.shape[-1] == 1:  # one plane: its normal is as long as it is thick
+            array = array[..., 0]
+            affine[:3, 2] *= max(float(meta.get("slice_thickness_mm", 0)), 0) or 1.0
+        if not has_time:
+            array = array[:, 0]
+    if is_label:
+        array = as_label_map(array, path)
+    return Image(array, affine, is_label=is_label, has_time=has_time, meta=meta)
