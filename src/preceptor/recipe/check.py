@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path as Folder
 from typing import Any
 
+from preceptor.core.slots import names
+
 from .check_question import check_question
 from .check_roles import check_roles, check_shares, check_strategies
 from .made import Made, make
-from .report import Report, did_you_mean, listed
+from .report import Report, did_you_mean, listed, one_of
 from .schema import SECTIONS, Train
 
 
@@ -56,7 +58,7 @@ def _same_twice(made: Mapping[str, list[Made]], report: Report) -> None:
 def _methods(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Report) -> None:
     present = [each for each in made["methods"] if each.object is not None]
     for hook, words in (("sampler", "decide what is drawn"), ("weights", "decide which weights are kept")):
-        having = [each for each in present if hasattr(each.object, hook)]
+        having = [each for each in present if callable(getattr(type(each.object), hook, None))]
         if len(having) > 1:
             report.add(
                 having[1].path,
@@ -174,7 +176,8 @@ def _training(train: Train, made: Mapping[str, list[Made]], report: Report) -> N
 
 def _gates(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Report) -> None:
     """A gate on a number that nobody measures would only be found out at the end of the run."""
-    if filled.get("evaluate") is None:
+    misspelt = any(problem.code == "section_unknown" for problem in report.problems)
+    if filled.get("evaluate") is None or (misspelt and not filled["evaluate"]):
         return
     measured = [each.name for each in made["evaluate"]]
     for each in made["gates"]:
@@ -186,8 +189,8 @@ def _gates(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Re
             report.add(
                 (*each.path, "finding"),
                 f"the gate {each.name} asks for '{finding}', which is not measured",
-                expected=f"one of {listed(measured)}" if measured else f"evaluate: [{head}]",
-                remedy=did_you_mean(head, measured) or f"add {head} to evaluate",
+                expected=one_of(measured) if measured else f"evaluate: [{head}]",
+                remedy=_measuring(head, measured),
                 code="gate_finding",
             )
     if not measured and not made["gates"]:
@@ -198,3 +201,12 @@ def _gates(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Re
             code="nothing_measured",
             severity="warning",
         )
+
+
+def _measuring(head: str, measured: list[str]) -> str:
+    known = names("evaluators")
+    if head in known:
+        return f"add {head} to evaluate"
+    return (
+        did_you_mean(head, measured) or did_you_mean(head, known) or "`preceptor list evaluators` shows what there is"
+    )

@@ -14,7 +14,7 @@ from preceptor.core.plugins import Inputs
 from preceptor.core.slots import build, plugin
 
 from .made import Made
-from .report import Report, did_you_mean, listed
+from .report import Report, did_you_mean, listed, one_of
 
 #: What forward passes call their inputs; a network with one input of another name takes the only view.
 _NAMED_INPUTS = ("images", "present", "fields")
@@ -163,7 +163,7 @@ def _outputs(outputs: Mapping[str, Any], name: str, made: Mapping[str, list[Made
             report.add(
                 (*each.path, "output"),
                 f"the network '{name}' has no output '{wanted}'",
-                expected=f"one of {listed(sorted(outputs))}",
+                expected=one_of(sorted(outputs)),
                 remedy=did_you_mean(wanted, outputs),
                 code="output_unknown",
             )
@@ -203,7 +203,7 @@ def _layers(built: Any, made: Mapping[str, list[Made]], report: Report) -> None:
                         report.add(
                             (*each.path, key),
                             f"the network has no layer '{name}'",
-                            expected=f"one of {listed(known)}",
+                            expected=f"a name such as {', '.join(known[:8])}",
                             remedy=did_you_mean(name, known),
                             code="layer_unknown",
                         )

@@ -12,7 +12,7 @@ from preceptor.core.slots import names, plugin
 
 from .check_network import check_network
 from .made import Made
-from .report import Report, did_you_mean, listed
+from .report import Report, did_you_mean, one_of
 from .schema import SECTIONS
 
 
@@ -30,7 +30,7 @@ def check_question(
     task = made["task"][0] if made["task"] else None
     question = getattr(task.object, "question", None) if task else None
     if question is not None:
-        _classes(question, task.path, report)
+        _classes(question, task.path, task.settings, report)
         _suits(question, made, report)
     width = _widths(question, made["objective"], report) if question is not None else None
     views = _views(filled.get("cohort"))
@@ -39,8 +39,17 @@ def check_question(
         check_network(filled, made, question, width or 2, views, report)
 
 
-def _classes(question: Question, path: Any, report: Report) -> None:
-    twice = [name for name, number in Counter(question.classes).items() if number > 1]
+def _listed(settings: Mapping[str, Any]) -> list[str]:
+    """Class names as the recipe lists them: a task may have made one of two already."""
+    for key in ("classes", "labels"):
+        if isinstance(settings.get(key), list):
+            return [str(each) for each in settings[key]]
+    return []
+
+
+def _classes(question: Question, path: Any, settings: Mapping[str, Any], report: Report) -> None:
+    named = [*question.classes] if len(set(question.classes)) < len(question.classes) else _listed(settings)
+    twice = [name for name, number in Counter(named).items() if number > 1]
     if twice:
         report.add(path, f"the class '{twice[0]}' stands twice", expected="each class once", code="class_twice")
     values = [value for value, number in Counter(question.values).items() if number > 1]
@@ -73,7 +82,7 @@ def _suits(question: Question, made: Mapping[str, list[Made]], report: Report) -
                 report.add(
                     each.path,
                     f"{each.name} does not suit the task {kind}",
-                    expected=f"one of {listed(fitting)}" if fitting else "",
+                    expected=one_of(fitting) if fitting else "",
                     remedy=f"take {each.name} out",
                     code="does_not_suit",
                 )
@@ -146,7 +155,7 @@ def _named_views(views: tuple[str, ...], made: Mapping[str, list[Made]], report:
                         report.add(
                             (*each.path, key),
                             f"there is no view '{name}'",
-                            expected=f"one of {listed(views)}",
+                            expected=one_of(views),
                             remedy=did_you_mean(name, views),
                             code="view_unknown",
                         )

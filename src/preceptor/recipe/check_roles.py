@@ -83,6 +83,8 @@ def check_roles(filled: Mapping[str, Any], made: Mapping[str, list[Made]], repor
     split = filled.get("split")
     if split is None or split["given"]:
         return
+    if not any(split[role] for role in (*SHARES, "adapt", "external")):
+        return  # told already
     dealt = {role for role in SHARES if split[role] > 0} | {role for role in ("adapt", "external") if split[role]}
     deals_tests = any(_deals_roles(name) for name in _nest(filled.get("strategy")))
     for each in (*made["methods"], *made["safeguards"]):

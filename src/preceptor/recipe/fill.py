@@ -10,9 +10,9 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.plugins import Nested
 from preceptor.core.slots import FOLDERS, Parameter, names, parameters, plugin
 
-from .report import Report, did_you_mean, dotted, listed
+from .report import Report, did_you_mean, dotted, listed, one_of
 from .schema import OBJECTIVE_KEYS, SECTIONS, TABLES, Choice, Section
-from .values import conform, describe, plain, shown
+from .values import conform, describe, hint, inner, plain, shown
 from .yaml import Path
 
 #: One plug-in of each slot, in words.
@@ -64,7 +64,7 @@ class Filler:
                 self.report.add(
                     (key,),
                     f"there is no section '{key}'",
-                    expected=f"one of {listed(SECTIONS)}",
+                    expected=one_of(SECTIONS),
                     remedy=did_you_mean(key, SECTIONS),
                     code="section_unknown",
                 )
@@ -178,7 +178,7 @@ class Filler:
             self.report.add(
                 path,
                 f"there is no {ONE[slot]} '{name}'" + (f" ('{name}' is {homes})" if elsewhere else ""),
-                expected=f"one of {listed((*known, *self.networks) if slot == 'networks' else known)}",
+                expected=one_of((*known, *self.networks) if slot == "networks" else known),
                 remedy=did_you_mean(name, known) or f"`preceptor list {slot}` shows what each does",
                 code="plugin_unknown",
             )
@@ -210,7 +210,7 @@ class Filler:
                 self.report.add(
                     (*path, key),
                     f"{called} has no {'parameter' if ' ' in called else 'setting'} '{key}'",
-                    expected=f"one of {listed(known)}" if known else "no parameters",
+                    expected=one_of(known) if known else "no parameters",
                     remedy=did_you_mean(key, known),
                     code="parameter_unknown",
                 )
@@ -271,7 +271,7 @@ class Filler:
             self.report.add(
                 path,
                 f"there is no {one} '{name}'",
-                expected=f"one of {listed(table)}",
+                expected=one_of(table),
                 remedy=did_you_mean(name, table),
                 code=f"{one}_unknown",
             )
@@ -290,8 +290,9 @@ class Filler:
             self.report.add(
                 (*path, *inside),
                 f"{dotted((*path, *inside))} is {shown(part)}",
-                expected=describe(annotation),
-                code=_code(part, annotation),
+                expected=describe(kind := inner(annotation, inside)),
+                remedy=hint(part, kind),
+                code=_code(part, kind),
             )
             return None
 

@@ -40,7 +40,7 @@ def load_recipe(
     """
     path = Path(path)
     document = read_yaml(_text(path), path.name)
-    report = Report(path.name, document.places)
+    report = Report(path.name, document.places, document.unreadable)
     report.problems.extend(document.problems)
     document.data = override(document.data, overrides, report)
     filled = Filler(report, networks).recipe(document.data)

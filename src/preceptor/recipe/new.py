@@ -11,7 +11,7 @@ from preceptor.core.errors import RecipeError
 from preceptor.core.slots import FOLDERS, names
 
 from .fill import ONE
-from .report import did_you_mean, listed
+from .report import did_you_mean, one_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,47}")
 
@@ -34,7 +34,7 @@ def new_recipe(task: str, path: Path) -> Path:
     if task not in known:
         raise RecipeError(
             f"there is no recipe to start from for '{task}'",
-            expected=f"one of {listed(known)}",
+            expected=one_of(known),
             remedy=did_you_mean(task, known) or "`preceptor list tasks` shows every task; take the nearest recipe",
             code="task_unknown",
         )
@@ -89,7 +89,7 @@ def _slot(kind: str) -> str:
     if kind not in words:
         raise RecipeError(
             f"there is no kind of plug-in '{kind}'",
-            expected=f"one of {listed(ONE[slot] for slot in FOLDERS)}",
+            expected=one_of(ONE[slot] for slot in FOLDERS),
             remedy=did_you_mean(kind, words),
             code="slot_unknown",
         )

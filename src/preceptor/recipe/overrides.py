@@ -8,7 +8,7 @@ from typing import Any
 
 from preceptor.core.errors import RecipeError
 
-from .report import Report, did_you_mean, listed
+from .report import Report, did_you_mean, listed, one_of
 from .schema import SECTIONS
 from .yaml import Path, read_yaml
 
@@ -57,7 +57,7 @@ def _refuse(report: Report, where: str, what: str, expected: str, remedy: str = 
 def _set(data: dict, keys: Sequence[str], value: Any) -> tuple[tuple[str, str, str] | None, Path]:
     """Walk to the place and set it. Returns a fault (what, expected, remedy), and the path that was set."""
     if keys[0] not in SECTIONS:
-        return (f"there is no section '{keys[0]}'", f"one of {listed(SECTIONS)}", did_you_mean(keys[0], SECTIONS)), ()
+        return (f"there is no section '{keys[0]}'", one_of(SECTIONS), did_you_mean(keys[0], SECTIONS)), ()
     here: Any = data
     path: list[str | int] = []
     for depth, key in enumerate(keys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 from preceptor.core.errors import PreceptorError, Problem
@@ -19,10 +19,12 @@ class Report:
     Args:
         name: What to call the recipe where a fault has no line.
         places: ``{path: "file:line"}`` of every value.
+        unreadable: Paths that were reported when the text was read: nothing more is said of them.
     """
 
-    def __init__(self, name: str, places: Mapping[Path, str]) -> None:
+    def __init__(self, name: str, places: Mapping[Path, str], unreadable: Collection[Path] = ()) -> None:
         self.name = name
+        self.unreadable = unreadable
         self.places = places
         self.problems: list[Problem] = []
 
@@ -37,6 +39,8 @@ class Report:
         severity: Literal["error", "warning"] = "error",
     ) -> None:
         """Note a fault at a path; the line is that of the nearest value above it which stands in the text."""
+        if any(path[:length] in self.unreadable for length in range(1, len(path) + 1)):
+            return
         problem = Problem(what, self.place(path), expected, remedy, code, severity=severity)
         if problem not in self.problems:
             self.problems.append(problem)
@@ -85,6 +89,12 @@ def dotted(path: Path) -> str:
         elif not isinstance(step, int):
             text += f".{step}" if text else str(step)
     return text or "the recipe"
+
+
+def one_of(names: Iterable[object]) -> str:
+    """Names to choose from."""
+    names = list(names)
+    return f"one of {listed(names)}" if len(names) > 1 else listed(names)
 
 
 def listed(names: Iterable[object]) -> str:

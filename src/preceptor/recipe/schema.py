@@ -230,7 +230,7 @@ class Section:
 SECTIONS: Mapping[str, Section] = {
     "study": Section("short name of the study: names the run's folder", annotation=str),
     "name": Section("title for reports", annotation=str, default=""),
-    "seed": Section("every random draw follows from it", annotation=Annotated[int, Ge(0), Lt(2**63)], default=0),
+    "seed": Section("every random draw follows from it", annotation=Annotated[int, Ge(0), Lt(2**32)], default=0),
     "folder": Section("folder that paths are relative to, seen from this file", annotation=str, default="."),
     "cohort": Section("where the cases come from", slot="datasets", default=...),
     "checks": Section("what is checked before training; without it, everything", slot="checks", many=True),

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types as bounds
 
+from .yaml import scalar
+
 
 def conform(value: Any, annotation: Any) -> Any:
     """The value as its annotation has it (1 becomes 1.0 where a float is asked).
@@ -58,10 +60,12 @@ def describe(annotation: Any) -> str:
         inner, *extras = get_args(annotation)
         if get_origin(inner) in (Union, types.UnionType) and type(None) in get_args(inner):
             kept = [each for each in get_args(inner) if each is not type(None)]
-            return f"{' or '.join(_with_bounds(each, extras) for each in kept)} or null"
+            words = " or ".join(_with_bounds(each, extras) for each in kept)
+            return words + (", or null" if ", " in words else " or null")
         return _with_bounds(inner, extras)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(describe(each) for each in get_args(annotation)))
+        words = list(dict.fromkeys(describe(each) for each in get_args(annotation)))
+        return (", or " if any(", " in each for each in words) else " or ").join(words)
     if origin is Literal:
         return " or ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in get_args(annotation))
     arguments = get_args(annotation)
@@ -72,6 +76,47 @@ def describe(annotation: Any) -> str:
     if origin in (dict, Mapping):
         return f"a mapping from {describe(arguments[0])} to {describe(arguments[1])}" if arguments else "a mapping"
     return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def inner(annotation: Any, path: Sequence[str | int]) -> Any:
+    """The annotation of a part of a value: of ``[1]`` in a list of numbers, a number."""
+    for _ in path:
+        while get_origin(annotation) in (Annotated, Union, types.UnionType):
+            kept = [each for each in get_args(annotation) if each is not type(None)]
+            if get_origin(annotation) is not Annotated and len(kept) > 1:
+                return annotation
+            annotation = kept[0]
+        arguments = [each for each in get_args(annotation) if each is not Ellipsis]
+        if not arguments:
+            return annotation
+        annotation = arguments[-1]
+    return annotation
+
+
+def hint(value: Any, annotation: Any) -> str:
+    """What to write instead, where a slip of YAML or of units is plain to see."""
+    words = describe(annotation)
+    if isinstance(value, str) and "true or false" in words and value.lower() in ("yes", "no", "on", "off", "y", "n"):
+        return f"write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}: in YAML 1.2 `{value}` is text"
+    if isinstance(value, str) and "number" in words:
+        bare = value.replace("_", "").strip()
+        if isinstance(_number_in(bare), (int, float)):
+            return f"write {bare} without quotes" if bare == value else f"write {bare}"
+    if (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and 1 < value <= 100
+        and "at most 1" in f"{words} "
+    ):
+        return f"a share, not a percentage: {value / 100:g}" if words.endswith("at most 1") else ""
+    return ""
+
+
+def _number_in(text: str) -> Any:
+    try:
+        return None if text in ("true", "false") else scalar(text)
+    except ValueError:
+        return None
 
 
 def shown(value: Any) -> str:
@@ -107,7 +152,7 @@ _BOUNDS: tuple[tuple[type, str, str], ...] = (
 def _with_bounds(inner: Any, extras: Sequence[Any]) -> str:
     said, least, most = [], 0, None
     for extra in (part for each in extras for part in (each if isinstance(each, bounds.GroupedMetadata) else [each])):
-        said += [f"{word} {getattr(extra, name):g}" for kind, name, word in _BOUNDS if isinstance(extra, kind)]
+        said += [f"{word} {_number(getattr(extra, name))}" for kind, name, word in _BOUNDS if isinstance(extra, kind)]
         least = extra.min_length if isinstance(extra, bounds.MinLen) else least
         most = extra.max_length if isinstance(extra, bounds.MaxLen) else most
     if least == most:
@@ -117,6 +162,10 @@ def _with_bounds(inner: Any, extras: Sequence[Any]) -> str:
     else:
         number = f", {least} or more of them" if least else ""
     return " ".join([describe(inner), " and ".join(said)]).strip() + number
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _plural(words: str) -> str:

@@ -55,11 +55,13 @@ class Document:
         data: Dicts, lists, text, numbers, booleans and None.
         places: ``{path: "file:line"}`` of every value.
         problems: What was wrong with the text itself but did not hinder the reading.
+        unreadable: Places whose value says nothing, since the text was wrong there.
     """
 
     data: Any
     places: dict[Path, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    unreadable: set[Path] = field(default_factory=set)
 
 
 def read_yaml(text: str, name: str) -> Document:
@@ -87,7 +89,7 @@ def read_yaml(text: str, name: str) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise RecipeError(
-            f"this is not YAML: {(error.problem or error.context or 'it cannot be read').rstrip('.')}",
+            f"this is not YAML: {_syntax(error)}",
             where=f"{name}:{mark.line + 1}" if mark else name,
             expected="`key: value` lines, indented by spaces, brackets and quotes closed",
             code="yaml_syntax",
@@ -99,6 +101,17 @@ def read_yaml(text: str, name: str) -> Document:
             expected="UTF-8 text without control characters",
             code="yaml_syntax",
         ) from None
+
+
+def _syntax(error: MarkedYAMLError) -> str:
+    """What the parser complains about, in words of the text rather than of parsers."""
+    said = (error.problem or error.context or "it cannot be read").rstrip(".")
+    if "'\\t'" in said:
+        return "a tab stands where only spaces may"
+    opened = error.context_mark
+    if opened is not None and "flow" in (error.context or ""):
+        return f"the bracket opened in line {opened.line + 1} is not closed, or a comma is missing in it"
+    return said
 
 
 class _Builder:
@@ -127,8 +140,10 @@ class _Builder:
     def _value(self, event: Event, path: Path) -> Any:
         self._count(event, path)
         self.found.places[path] = self._place(event)
+        if getattr(event, "tag", None) is not None:
+            self.found.unreadable.add(path)
         if isinstance(event, ScalarEvent):
-            return self._scalar(event)
+            return self._scalar(event, path)
         if isinstance(event, SequenceStartEvent):
             items: list[Any] = []
             while not isinstance(event := next(self.events), SequenceEndEvent):
@@ -154,7 +169,7 @@ class _Builder:
     def _key(self, event: Event) -> str | int:
         if not isinstance(event, ScalarEvent):
             self._stop(event, "a key is itself a list or a mapping", "text as a key", "key_form")
-        key = self._scalar(event)
+        key = self._scalar(event, ())
         if isinstance(key, bool) or not isinstance(key, (str, int)):
             self._problem(
                 event, f"the key `{event.value}` is not text", "text as a key", "key_form", "put it in quotes"
@@ -162,11 +177,12 @@ class _Builder:
             return str(event.value)
         return key
 
-    def _scalar(self, event: ScalarEvent) -> Any:
+    def _scalar(self, event: ScalarEvent, path: Path) -> Any:
         try:
             value = scalar(event.value) if event.style is None and event.tag is None else event.value
         except ValueError as error:
             self._problem(event, str(error), "a finite number of ordinary length", "number_unreadable")
+            self.found.unreadable.add(path)
             return None
         return value
 
