@@ -72,7 +72,8 @@ class Predictions:
             # After cross-validation a case is tested in one fit and calibrates another: its voxels are told apart.
             by = ["key", "fit"] if "fit" in voxels and "fit" in table else ["key"]
             kept = set(table[by].itertuples(index=False, name=None))
-            voxels = voxels[[row in kept for row in voxels[by].itertuples(index=False, name=None)]].reset_index(drop=True)
+            mine = [row in kept for row in voxels[by].itertuples(index=False, name=None)]
+            voxels = voxels[mine].reset_index(drop=True)
         return replace(self, table=table, voxels=voxels)
 
     def role(self, *roles: str) -> Predictions:

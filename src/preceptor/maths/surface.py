@@ -45,7 +45,7 @@ class SurfaceDistances:
         """The average symmetric surface distance.
 
         Args:
-            pooled: The mean of both directions' distances together (MONAI, MedPy), instead of the mean of the two means.
+            pooled: The mean of both directions' distances together (MONAI, MedPy), not the mean of the two means.
         """
         if pooled:
             return float((self.forth.sum() + self.back.sum()) / (len(self.forth) + len(self.back)))
