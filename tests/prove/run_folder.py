@@ -444,8 +444,8 @@ def _reliability() -> dict[str, list]:
     given = np.linspace(0.05, 0.95, 10)
     seen = np.clip(given - 0.08 * np.sin(np.pi * given), 0, 1)
     return {
-        "confidence": given.tolist(),
-        "accuracy": seen.tolist(),
+        "predicted": given.tolist(),
+        "observed": seen.tolist(),
         "lower": (seen - 0.05).tolist(),
         "upper": (seen + 0.05).tolist(),
     }
@@ -459,7 +459,7 @@ def _roc(truth: np.ndarray, given: np.ndarray) -> dict[str, list]:
     curve = np.interp(grid, np.concatenate([[0], false, [1]]), np.concatenate([[0], rise, [1]]))
     return {
         "false_positive_rate": grid.tolist(),
-        "true_positive_rate": curve.tolist(),
+        "sensitivity": curve.tolist(),
         "lower": np.clip(curve - 0.1, 0, 1).tolist(),
         "upper": np.clip(curve + 0.07, 0, 1).tolist(),
     }

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
-from preceptor.core.slots import plugin, summary
 
 from .explanation import Explanation
 from .pictures import heat_layer, most_shown, view_of
 from .sprites import figure
-from .worst_cases import title_of
+from .wording import called, described
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,11 @@ def explained_cases(explanations: Sequence[Explanation]) -> list[Explained]:
 def readings(explanations: Sequence[Explanation]) -> list[tuple[str, str, str]]:
     """``(explainer, how to read it, its settings)``, each once."""
     settings = {name: given for each in explanations for name, given in each.settings.items()}
-    return [
-        (
-            title_of(name),
-            summary(plugin("explainers", name)),
-            ", ".join(f"{key} {_said(v)}" for key, v in given.items()),
-        )
-        for name, given in settings.items()
-    ]
+    found = []
+    for name, given in settings.items():
+        told = ", ".join(f"{key} {_said(value)}" for key, value in given.items())
+        found.append((called("explainers", name), described("explainers", name), told))
+    return found
 
 
 def _view(explanation: Explanation, name: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:
@@ -63,7 +59,7 @@ def _view(explanation: Explanation, name: str) -> tuple[str, tuple[Mapping[str, 
         {"title": "Image", **figure(stack, [], first, f"{name} of case {explanation.key} as the network saw it")}
     ]
     for explainer, each in maps.items():
-        title = title_of(explainer)
+        title = called("explainers", explainer)
         alt = f"{title} over {name} of case {explanation.key}: where {explanation.target} comes from"
         figures.append({"title": title, **figure(stack, [heat_layer(title, each, view)], first, alt)})
     return name, tuple(figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .record import Record
 from .table_one import AGE, SEX, SITE, column_of
+from .wording import counted, listed
 
 _FEW = 30
 
@@ -21,12 +22,12 @@ def limits(record: Record) -> list[str]:
         )
     if not record.evidence.verdicts:
         found.append("No gate was asked: nobody said beforehand what would be good enough.")
-    tested = 0 if cohort is None else len({case.cluster for case in cohort.with_role("test")})
+    tested = 0 if record.predictions is None else record.predictions.role("test").table["cluster"].nunique()
     if 0 < tested < _FEW:
         found.append(f"The test rests on {record.one(tested)}: rare failures cannot show.")
     if facts.get("refused"):
         found.append(
-            f"{_cases(int(facts['refused']))} of the test were refused by a safeguard; "
+            f"{counted(int(facts['refused']), 'case')} of the test were refused by a safeguard; "
             "the figures count them unless they say otherwise."
         )
     if cohort is not None:
@@ -56,11 +57,8 @@ def _about(record: Record) -> list[str]:
         found.append("No site was kept apart as external: how the model does at a new site is unknown.")
     missing = [name for name, names in (("site", SITE), ("sex", SEX), ("age", AGE)) if column_of(cohort, names) is None]
     if missing:
-        said = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]}"
         verb = "is" if len(missing) == 1 else "are"
-        found.append(f"{said.capitalize()} {verb} not recorded: unequal performance could not be seen.")
+        found.append(
+            f"{listed(missing, 'and').capitalize()} {verb} not recorded: unequal performance could not be seen."
+        )
     return found
-
-
-def _cases(number: int) -> str:
-    return f"{number} case{'' if number == 1 else 's'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from markupsafe import Markup
 
 from preceptor.core.evidence import Finding, Predictions
 
-from .svg import Chart, number, padded
+from .svg import Chart, padded
+from .wording import number, words
 
-#: Axes whose names tell that a curve is compared with the diagonal, and from which corner.
-_RISING = ({"false_positive_rate", "true_positive_rate"}, {"confidence", "accuracy"}, {"predicted", "observed"})
+#: How the name of a level axis begins where the curve is compared with the diagonal.
+_DIAGONAL = ("false_positive", "confidence", "predicted", "probability", "expected")
 _MOST_LINES = 7
 
 _Line = tuple[list[float], list[float]]
@@ -75,7 +76,7 @@ def curve_plots(name: str, finding: Finding) -> list[Plot]:
         left = len(curves) - len(shown)
         caption = f"{left} further curves are not drawn." if left else ""
         if any(len(curve) >= 4 for curve in shown.values()):
-            caption = f"Bands: {finding.level:.0%} interval. {caption}".strip()
+            caption = f"Bands and bars: {finding.level * 100:.0f} % interval. {caption}".strip()
         plots.append(Plot(f"{name}: {words(up)} by {words(across)}", _curve_chart(shown, across, up), caption))
     return plots
 
@@ -93,7 +94,7 @@ def interval_plot(rows: Sequence[tuple[str, Finding]], axis: str) -> Markup | No
     ends = [end for _, each in known for end in (each.value, *(each.interval or ())) if math.isfinite(end)]
     x = _unit_range(ends)
     count = len(known)
-    left = min(190, 24 + max(int(6.8 * len(_cut(label))) for label, _ in known))
+    left = _room(label for label, _ in known)
     chart = Chart(
         x,
         (0.4, count + 0.6),
@@ -124,7 +125,7 @@ def case_plot(groups: Sequence[tuple[str, Mapping[str, float]]], axis: str, cent
     if not everything:
         return None
     count = len(known)
-    left = min(190, 24 + max(int(6.8 * len(_cut(label))) for label, _ in known))
+    left = _room(label for label, _ in known)
     chart = Chart(
         _unit_range(everything),
         (0.4, count + 0.6),
@@ -141,8 +142,8 @@ def case_plot(groups: Sequence[tuple[str, Mapping[str, float]]], axis: str, cent
             scatter = int(hashlib.sha256(key.encode()).hexdigest()[:6], 16) / 0xFFFFFF - 0.5
             chart.point(value, count - index + 0.5 * scatter, f"{key}: {number(value)}", radius=3.6)
         middle = float(getattr(np, centre)(list(values.values())))
-        chart.whisker(middle, count - index - 0.36, count - index + 0.36, series=1)
-        chart.point(middle, count - index + 0.36, f"{label}: {_centre_said(values, centre)}", series=1, radius=4)
+        chart.whisker(middle, count - index - 0.36, count - index + 0.36, series=1, width=3)
+        chart.touch(middle, count - index, f"{label}: {_centre_said(values, centre)}")
     return chart.render()
 
 
@@ -195,14 +196,6 @@ def said(finding: Finding) -> str:
     return f"{text} {finding.unit}".strip()
 
 
-def words(name: str) -> str:
-    """An axis or a part as a reader calls it; a unit at the end goes into brackets."""
-    for unit in ("mm", "ms", "hu", "days", "years"):
-        if name.endswith(f"_{unit}"):
-            return f"{name[: -len(unit) - 1].replace('_', ' ')} ({unit.upper() if unit == 'hu' else unit})"
-    return name.replace("_", " ")
-
-
 # -------------------------------------------------------------------- parts
 
 
@@ -222,10 +215,12 @@ def _curve_chart(curves: Mapping[str, Mapping[str, list]], across: str, up: str)
         y for curve in curves.values() for axis in list(curve)[1:4] for y in curve[axis] if isinstance(y, (int, float))
     ]
     x, y = _unit_range(xs), _unit_range(ys)
+    if x == (0.0, 1.0) and all(-0.2 <= value <= 1.2 for value in ys):
+        y = (0.0, 1.0)
     square = x == y == (0.0, 1.0)
     alt = f"{words(up)} by {words(across)}: {', '.join(curves)}"
     chart = Chart(x, y, words(across), words(up), alt, height=420 if square else 320)
-    if square and any({across, up} == pair for pair in _RISING):
+    if square and across.startswith(_DIAGONAL):
         chart.reference(0, 0, 1, 1)
     for series, (label, curve) in enumerate(curves.items()):
         axes = list(curve)
@@ -291,7 +286,12 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
     return {key: value for key, value in values.items() if value is not None and math.isfinite(value)}
 
 
-def _cut(label: str, most: int = 24) -> str:
+def _room(labels: Iterable[str]) -> int:
+    """Left of the axis for names of rows, wide enough for the larger type of a narrow screen."""
+    return max(48, 18 + max(int(8.2 * len(_cut(label))) for label in labels))
+
+
+def _cut(label: str, most: int = 22) -> str:
     return label if len(label) <= most else f"{label[: most - 1]}…"
 
 

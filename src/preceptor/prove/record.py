@@ -15,6 +15,7 @@ from preceptor.core.slots import build
 
 from .explanation import Explanation
 from .storing import read_predictions
+from .wording import counted
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,7 @@ class Record:
 
     def one(self, number: int) -> str:
         """``3 patients`` or ``1 image``: what intervals resample."""
-        noun = "patient" if self.knows_patients else "image"
-        return f"{number:,} {noun}{'' if number == 1 else 's'}".replace(",", "\u202f")
+        return counted(number, "patient" if self.knows_patients else "image")
 
 
 def _text(path: Path) -> str:

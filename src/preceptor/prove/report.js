@@ -41,7 +41,10 @@
     canvas.height = height;
     return canvas;
   };
-  const round = (value) => Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
+  const round = (value) => {
+    const text = Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) < 5e-4 ? "0" : value.toPrecision(3);
+    return text.replace("-", "\u2212");
+  };
 
   class Pane {
     constructor(figure, spec) {
@@ -84,11 +87,11 @@
       });
       this.readout = document.createElement("div");
       this.readout.className = "readout";
+      this.readout.textContent = "Point at the picture to read its values.";
       this.figure.append(this.readout);
       for (const layer of this.layers) if (layer.kind === "heat") this.figure.insertBefore(this.scale(layer), this.readout);
       this.canvas.addEventListener("pointermove", (event) => this.tell(event));
       this.canvas.addEventListener("pointerdown", (event) => this.tell(event));
-      this.canvas.addEventListener("pointerleave", () => { this.readout.textContent = ""; });
     }
 
     scale(layer) {
@@ -174,7 +177,7 @@
       const x = (event.clientX - box.left - (box.width - this.width * shown) / 2) / (this.width * shown);
       const y = (event.clientY - box.top - (box.height - this.height * shown) / 2) / (this.height * shown);
       const column = Math.floor(x * this.columns), row = Math.floor(y * this.rows);
-      if (column < 0 || row < 0 || column >= this.columns || row >= this.rows) { this.readout.textContent = ""; return; }
+      if (column < 0 || row < 0 || column >= this.columns || row >= this.rows) return;
       const [left, top] = this.corner(this.index);
       const pixel = (context) => context.getImageData(left + column, top + row, 1, 1).data;
       const grey = pixel(this.values);

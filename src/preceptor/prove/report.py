@@ -16,10 +16,11 @@ from .explained_cases import explained_cases, readings
 from .limits import limits
 from .record import Record
 from .sprites import heat_colours, legend
-from .subgroups import subgroups
-from .svg import number
+from .subgroups import SMALLEST_GROUP, subgroups
 from .table_one import ROLE_NAMES, flow, table_one
-from .worst_cases import answers_of, ranking, shown_cases, title_of
+from .tuning_score import score_name
+from .wording import answers_of, duration, listed, number, sentence, title_of, words
+from .worst_cases import ranking, shown_cases
 
 _HERE = Path(__file__).parent
 _MOST_REFUSED = 25
@@ -45,10 +46,11 @@ def write_report(run_folder: Path) -> Path:
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.loopcontrols"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "title": title_of}
+    environment.filters |= {"number": number, "sentence": sentence}
     page = environment.get_template("report.html.j2").render(**context(Record.read(run_folder)))
     path = run_folder / "report.html"
     aside = path.with_name(path.name + ".part")
@@ -76,12 +78,15 @@ def context(record: Record) -> dict[str, Any]:
         "cohort": record.cohort,
         "flow": [] if record.cohort is None else flow(record.cohort),
         "roles": _roles(record),
+        "folds": _folds(record),
         "table_one": None if record.cohort is None else table_one(record.cohort, question.target),
         "findings": _findings(evidence.findings),
-        "parts": _parts(evidence.findings),
+        "parts": _parts(record),
         "per_case": _per_case(record),
         "curves": [plot for name, each in evidence.items() for plot in plots.curve_plots(title_of(name), each)],
-        "training": plots.training_plots(record.epochs),
+        "training": plots.training_plots(record.epochs, score_name(question)),
+        "dense": question.dense,
+        "knows_patients": record.knows_patients,
         "confusion": None if tested is None else plots.confusion(tested),
         "scatter": _scatter(record),
         "subgroups": subgroups(record),
@@ -104,30 +109,27 @@ def asked(question: Question, record: Record) -> str:
     classes = [each.replace("_", " ") for each in question.classes]
     what = "each image" if record.cohort is None or len(record.cohort.views) < 2 else "each study"
     if question.dense:
-        return f"Which voxels of {what} belong to {_listed(classes[1:], 'and') or 'the structure'}?"
+        return f"Which voxels of {what} belong to {listed(classes[1:], 'and') or 'the structure'}?"
     if question.is_regression:
-        return f"What is the {_listed(classes, 'and')}{f' in {question.unit}' if question.unit else ''} of {what}?"
+        return f"What is the {listed(classes, 'and')}{f' in {question.unit}' if question.unit else ''} of {what}?"
     if question.exclusive and classes:
-        return f"Does {what} show {_listed(classes, 'or')}?"
-    return f"Which of {_listed(classes, 'and')} does {what} show?" if classes else "The question is not recorded."
+        return f"Does {what} show {listed(classes, 'or')}?"
+    return f"Which of {listed(classes, 'and')} does {what} show?" if classes else "The question is not recorded."
 
 
 def verdict(verdicts: Sequence[Verdict], rehearsal: bool) -> dict[str, str]:
     """``{kind, mark, words}``: told by a word and a mark, not by a colour alone."""
-    failed = sum(not each.passed for each in verdicts)
-    gates = f"{len(verdicts)} gate{'' if len(verdicts) == 1 else 's'}"
+    failed, count = sum(not each.passed for each in verdicts), len(verdicts)
     if rehearsal:
         return {"kind": "open", "mark": "…", "words": "A rehearsal: nothing to sign"}
     if not verdicts:
         return {"kind": "open", "mark": "?", "words": "Not judged: the recipe asks for no gate"}
     if failed:
+        which = "the gate" if count == 1 else f"{failed} of {count} gates"
         holds = "does not hold" if failed == 1 else "do not hold"
-        return {"kind": "refused", "mark": "✕", "words": f"Not signed off: {failed} of {gates} {holds}"}
-    return {
-        "kind": "passed",
-        "mark": "✓",
-        "words": f"Signed off: {'the gate holds' if len(verdicts) == 1 else f'all {gates} hold'}",
-    }
+        return {"kind": "refused", "mark": "✕", "words": f"Not signed off: {which} {holds}"}
+    hold = {1: "the gate holds", 2: "both gates hold"}.get(count, f"all {count} gates hold")
+    return {"kind": "passed", "mark": "✓", "words": f"Signed off: {hold}"}
 
 
 # -------------------------------------------------------------------- parts of the page
@@ -166,13 +168,29 @@ def _roles(record: Record) -> list[tuple[str, int, int]]:
     return found
 
 
+def _folds(record: Record) -> str:
+    """How often the split changed: in cross-validation each case is tested by a training that never saw it."""
+    if record.predictions is None:
+        return ""
+    tested = record.predictions.role("test").table
+    fits = tested["fit"].nunique()
+    if fits < 2:
+        return ""
+    return (
+        f"The split changed from training to training: {tested['key'].nunique()} cases were tested in {fits} folds, "
+        "each by a training that had not seen it. The table shows the split as it was at first."
+    )
+
+
 def _findings(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
-    """Every finding with its parts, flat; parts of parts once deeper."""
+    """Every finding with its parts, flat; parts of parts once deeper, those of few patients held back."""
     rows: list[dict[str, Any]] = []
 
     def add(name: str, finding: Finding, depth: int) -> None:
-        rows.append({"title": title_of(name) if depth == 0 else plots.words(name), "finding": finding, "depth": depth})
-        for part, each in finding.parts.items():
+        title = title_of(name) if depth == 0 else words(name)
+        held_back = depth > 0 and _is_small(name, finding)
+        rows.append({"title": title, "finding": finding, "depth": depth, "held_back": held_back})
+        for part, each in ({} if held_back else finding.parts).items():
             add(part, each, depth + 1)
 
     for name, finding in findings.items():
@@ -180,14 +198,20 @@ def _findings(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
     return rows
 
 
-def _parts(findings: Mapping[str, Finding]) -> list[plots.Plot]:
+def _is_small(part: str, finding: Finding) -> bool:
+    """A part of a field's value (``site=A``) with so few patients that it says more about them than about the site."""
+    return "=" in part and finding.clusters < SMALLEST_GROUP
+
+
+def _parts(record: Record) -> list[plots.Plot]:
     """A chart of intervals for every finding with parts."""
     found = []
-    for name, finding in findings.items():
-        rows = [("all", finding), *((plots.words(part), each) for part, each in finding.parts.items())]
-        same_unit = [(label, each) for label, each in rows if each.unit == finding.unit]
+    for name, finding in record.evidence.items():
+        # Parts of other kinds (a Brier score beside a calibration error) share no axis with the whole.
+        like = {part: each for part, each in finding.parts.items() if part in record.question.classes or "=" in part}
+        shown = [(words(part), each) for part, each in like.items() if not _is_small(part, each)]
         axis = f"{title_of(name)}{f' ({finding.unit})' if finding.unit else ''}"
-        chart = plots.interval_plot(same_unit, axis) if finding.parts else None
+        chart = plots.interval_plot([("all", finding), *shown], axis) if shown else None
         if chart is not None:
             found.append(plots.Plot(title_of(name), chart, f"Bars: {finding.level:.0%} intervals.".replace("%", " %")))
     return found
@@ -197,7 +221,8 @@ def _per_case(record: Record) -> list[plots.Plot]:
     found = []
     for name, finding in record.evidence.items():
         groups = [("all", finding.per_case)] if finding.per_case else []
-        groups += [(plots.words(part), each.per_case) for part, each in finding.parts.items() if each.per_case]
+        parts = {part: each for part, each in finding.parts.items() if each.per_case and not _is_small(part, each)}
+        groups += [(words(part), each.per_case) for part, each in parts.items()]
         axis = f"{title_of(name)}{f' ({finding.unit})' if finding.unit else ''}"
         chart = plots.case_plot(groups, axis) if groups else None
         if chart is not None:
@@ -264,18 +289,6 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in rows if value not in (None, "")]
 
 
-def duration(seconds: float) -> str:
-    """``1 h 02 min`` or ``45 s``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def _pair(*values: Any) -> str | None:
     known = [str(value) for value in values if value is not None]
     return ", ".join(known) or None
-
-
-def _listed(names: Sequence[str], word: str) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""

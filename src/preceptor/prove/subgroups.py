@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from preceptor.maths.intervals import Resamples, bootstrap, mean_statistic, wilson
+
 from .plots import case_plot
 from .record import Record
-from .svg import number
 from .table_one import AGE, SCANNER, SEX, SITE, age_band, column_of
-from .worst_cases import title_of
+from .wording import number, title_of
 
 #: Groups with fewer patients (or images, where no patient is named) are counted and not shown.
 SMALLEST_GROUP = 5
@@ -100,7 +101,7 @@ def _divided(
         if patients < SMALLEST_GROUP:
             small, held_back = small + 1, held_back + patients
             continue
-        rows.append((level, patients, len(values), _said(list(values.values()), as_share, patients)))
+        rows.append((level, patients, len(values), _said(values, cluster_of, as_share)))
         shown.append((level, values))
     note = ""
     if small:
@@ -114,23 +115,22 @@ def _divided(
     return Subgroups(title, measure, tuple(rows), chart, note)
 
 
-def _said(values: Sequence[float], as_share: bool, patients: int) -> str:
+def _said(values: Mapping[str, float], cluster_of: Mapping[str, str], as_share: bool) -> str:
+    """The mean with its interval, patients resampled whole."""
+    numbers, clusters = list(values.values()), [cluster_of[key] for key in values]
     if as_share:
-        share = f"{sum(values):.0f} of {len(values)} ({np.mean(values):.0%}"
-        if patients < len(values):  # several cases of one person are not independent: no simple interval holds
-            return f"{share})"
-        low, high = _wilson(sum(values), len(values))
-        return f"{share}; 95 % interval {low:.0%} to {high:.0%})"
-    low, high = np.percentile(values, [10, 90])
-    return f"mean {number(float(np.mean(values)))}; 80 % of cases from {number(float(low))} to {number(float(high))}"
-
-
-def _wilson(right: float, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """Interval of a share. Source: Wilson 1927, J Am Stat Assoc 22:209."""
-    share = right / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, middle - half), min(1.0, middle + half)
+        right, count = round(sum(numbers)), len(numbers)
+        said = f"{right} of {count}, {100 * right / count:.0f} %"
+        if len(set(clusters)) < count:  # several cases of one person are no independent trials
+            return said
+        interval = wilson(right, count)
+        return f"{said} [{100 * interval.lower:.0f}, {100 * interval.upper:.0f}]"
+    resamples = Resamples.of(clusters)
+    drawn = bootstrap(mean_statistic(np.array(numbers), resamples), resamples)
+    interval = drawn.interval()
+    if interval is None:
+        return number(drawn.value)
+    return f"{number(drawn.value)} [{number(interval.lower)}, {number(interval.upper)}]"
 
 
 def _natural(level: str) -> tuple[Any, ...]:

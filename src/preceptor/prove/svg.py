@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
+from .wording import number
+
 #: Okabe & Ito's colours, told apart by every kind of colour vision, darkest first for lines on white; each series
 #: has its own dash too, so a copy in grey can be read.
 #: Source: Okabe & Ito 2008, "Color Universal Design".
@@ -29,16 +31,6 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
-
-
-def number(value: float | None, unit: str = "") -> str:
-    """A number for a reader: three decimals below ten, fewer above; a dash where it is undefined."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    size = abs(value)
-    decimals = 3 if size < 10 else 1 if size < 1000 else 0
-    text = f"{value:,.{decimals}f}".replace("-", "−").replace(",", "\u202f")
-    return f"{text} {unit}".strip()
 
 
 def tick_label(value: float) -> str:
@@ -127,10 +119,11 @@ class Chart:
         back = [f"{self.across(x):.1f},{self.up(low):.1f}" for x, low, _ in reversed(known)]
         self._marks.append(f'<polygon points="{" ".join(there + back)}" fill="{_style(series)[0]}" opacity="0.18"/>')
 
-    def whisker(self, x: float, lower: float, upper: float, *, series: int = 0) -> None:
-        """An upright interval."""
+    def whisker(self, x: float, lower: float, upper: float, *, series: int = 0, width: float = 1.8) -> None:
+        """An upright interval, cut at the ends of the axis."""
         if _drawable(x, lower, upper):
-            self._segment(x, lower, x, upper, _style(series)[0], 1.8)
+            lower, upper = max(lower, self.y[0]), min(upper, self.y[1])
+            self._segment(x, lower, x, upper, _style(series)[0], width)
 
     def interval(self, y: float, lower: float, upper: float, *, series: int = 0) -> None:
         """A level interval."""

@@ -11,6 +11,8 @@ import numpy as np
 
 from preceptor.core.cohort import ROLES, Case, Cohort
 
+from .wording import whole
+
 #: What columns of a cohort are called, lower case; the first that is there is taken.
 SEX = ("sex", "gender")
 AGE = ("age", "age_years", "age_at_scan", "patient_age")
@@ -102,9 +104,9 @@ def table_one(cohort: Cohort, target: str | None = None) -> TableOne:
         groups.append(list(cohort))
     columns = [ROLE_NAMES[role] for role in roles] + (["All"] if len(roles) > 1 else [])
 
-    rows = [Row("Cases", tuple(_count(len(group)) for group in groups))]
+    rows = [Row("Cases", tuple(whole(len(group)) for group in groups))]
     if cohort.knows_patients:
-        rows.append(Row("Patients", tuple(_count(len({case.cluster for case in group})) for group in groups)))
+        rows.append(Row("Patients", tuple(whole(len({case.cluster for case in group})) for group in groups)))
     if sex := column_of(cohort, SEX):
         rows += _levels("Sex", [[_field(case, sex) for case in _patients(group, sex)] for group in groups])
     if age := column_of(cohort, AGE):
@@ -199,13 +201,9 @@ def _quartiles(values: Sequence[float | None]) -> str:
     return f"{middle:.3g} ({low:.3g}–{high:.3g})"
 
 
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", "\u202f")
-
-
 def _shares(numbers: Sequence[int], groups: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     return tuple(_share(number, len(group)) for number, group in zip(numbers, groups, strict=True))
 
 
 def _share(number: int, total: int) -> str:
-    return f"{_count(number)} ({number / total:.0%})" if total else "0"
+    return f"{whole(number)} ({number / total:.0%})" if total else "0"

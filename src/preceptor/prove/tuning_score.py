@@ -27,6 +27,13 @@ def tuning_score(question: Question) -> tuple[Callable[[Sequence[Prediction], Se
     return (_likelihood if question.exclusive else _binary_likelihood), False
 
 
+def score_name(question: Question) -> str:
+    """What `tuning_score` measures, for the axis of a chart."""
+    if question.dense:
+        return "mean Dice"
+    return "mean absolute error" if question.is_regression else "negative log-likelihood"
+
+
 def _mean_dice(classes: int) -> Callable[[Sequence[Prediction], Sequence[Any]], float]:
     def mean_dice(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
         scores = []

@@ -17,7 +17,7 @@ from preceptor.core.image import Image
 from .pictures import label_layer, most_shown, view_of
 from .record import Record
 from .sprites import figure
-from .svg import number
+from .wording import answers_of, number, title_of
 
 _WORST = 4
 
@@ -66,8 +66,8 @@ def ranking(record: Record) -> tuple[list[Ranked], str]:
     """
     evidence, question = record.evidence, record.question
     headline = evidence.facts.get("headline")
-    names = [name for name in [headline, *evidence] if name in evidence.findings and not name.startswith("external.")]
-    for name in dict.fromkeys(names):
+    measured = [name for name in [headline, *evidence] if name in evidence.findings]
+    for name in dict.fromkeys(each for each in measured if not each.startswith("external.")):
         finding = evidence[name]
         values = {key: value for key, value in finding.per_case.items() if value is not None and math.isfinite(value)}
         if values and (question.dense or finding.higher_is_better is not None):
@@ -100,25 +100,6 @@ def shown_cases(record: Record, most: int = _WORST) -> list[Shown]:
         chosen += [(typical, "typical")] if typical in rest and typical is not best else []
         chosen.append((best, "best"))
     return [_shown(each, why, record) for each, why in chosen]
-
-
-def title_of(name: str) -> str:
-    """A finding's name as a heading: ``surface_distance`` becomes ``Surface distance``."""
-    words = name.replace("external.", "external ").replace("_", " ").replace(".", ": ").strip()
-    return words[:1].upper() + words[1:]
-
-
-def answers_of(value: Any) -> str:
-    """An answer or a truth for a reader; of several labels those that are there."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "unknown"
-    text = str(value)
-    if text.startswith("{"):
-        said = json.loads(text)
-        there = [name for name, each in said.items() if each]
-        unknown = [name for name, each in said.items() if each is None]
-        return (", ".join(there) or "none of them") + (f" (unknown: {', '.join(unknown)})" if unknown else "")
-    return number(value) if isinstance(value, float) else text
 
 
 # -------------------------------------------------------------------- ranking
@@ -201,11 +182,11 @@ def _figures(case: Case, row: Mapping[str, Any], record: Record, words: str) -> 
         difference = _difference(truth, answer)
         centre = None if difference is None else _centre(image, difference)
         view, stack = view_of(image, centre)
-        names = record.question.classes
+        classes = record.question.classes
         if answer is not None:
-            layers.append(label_layer("answer", "fill", answer, view, names))
+            layers.append(label_layer("answer", "fill", answer, view, classes))
         if truth is not None:
-            layers.append(label_layer("truth", "outline", truth, view, names))
+            layers.append(label_layer("truth", "outline", truth, view, classes))
         first = None if difference is None else most_shown(view.of(difference))
         seen = f"{name}, case {case.key}, {words}"
         if layers:
@@ -222,14 +203,12 @@ def _maps(
     """Truth and answer as class indices on the image's grid; None where a map is missing."""
     from preceptor.intake.read import read_image
 
-    cohort, question = record.cohort, record.question
-    assert cohort is not None
-    truth = case.masks.get(question.target)
-    answer = row.get("answer")
-    return (
-        None if truth is None else _indices(read_image(cohort.root, truth, is_label=True), image, question.values),
-        None if not answer else _indices(read_image(record.folder, answer, is_label=True), image, question.values),
-    )
+    def indices(path: Any) -> np.ndarray | None:
+        if not isinstance(path, str) or not path:
+            return None
+        return _indices(read_image(record.folder, path, is_label=True), image, record.question.values)
+
+    return indices(row.get("truth_path")), indices(row.get("answer"))
 
 
 def _indices(label: Image, like: Image, values: Sequence[int]) -> np.ndarray:

@@ -13,7 +13,7 @@ from preceptor.prove.observing import class_activation_maps
 
 
 class GradCam:
-    """Where the last features spoke for the answer: channels weighed by their mean gradient, negative parts cut.
+    """Grad-CAM: where the last features spoke for the answer, channels weighed by their mean gradient.
 
     The map is as coarse as the layer it is read from and is brought to the input's grid after the cut. It says where
     the network looked, not what it saw there.

@@ -13,7 +13,7 @@ from preceptor.prove.observing import class_activation_maps
 
 
 class GradCamPlusPlus:
-    """Grad-CAM that does not lose the smaller of several findings: positive gradients weighed position by position.
+    """Grad-CAM++: Grad-CAM that does not lose the smaller of several findings, gradients weighed position by position.
 
     Args:
         layer: Dotted name of the layer to read; None takes the one that the network names as ``last_features``.

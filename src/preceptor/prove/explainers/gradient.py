@@ -13,7 +13,7 @@ from preceptor.prove.observing import undisturbed
 
 
 class Gradient:
-    """Which pixels would move the score most, if they changed a little: the largest absolute gradient over channels.
+    """Gradient: which pixels would move the score most if they changed a little, the largest size over channels.
 
     Fine-grained and noisy: it shows what the score is sensitive to, which is not what it rests on.
 

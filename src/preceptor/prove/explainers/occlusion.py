@@ -15,7 +15,7 @@ from preceptor.prove.observing import undisturbed
 
 
 class Occlusion:
-    """How far the score falls when a window of the image is covered; each pixel gets the mean of its windows.
+    """Occlusion: how far the score falls when a window of the image is covered, averaged over windows.
 
     Positive where the image spoke for the answer, negative where it spoke against it. What the window is filled with
     is part of the answer, for no value means "absent" everywhere: after a z-score zero is the mean, in CT zero
