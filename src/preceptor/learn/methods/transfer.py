@@ -66,7 +66,7 @@ class Transfer(nn.Module):
 
     def setup(self, network: Any, cohort: Cohort) -> None:
         object.__setattr__(self, "network", network)  # a reference: its parameters are not this method's
-        head = self.head or getattr(network, "head", None) or _last_with_parameters(network)
+        head = self.head or _head_of(network)
         _load_body(network, _read_weights(self._file()), head)
         self._body = [(name, module) for name, module in network.named_modules() if _is_body(name, head)]
         if self.mode != "fine_tune":
@@ -164,5 +164,9 @@ def _is_body(name: str, head: str) -> bool:
     return name != "" and not _inside(name, head) and not _inside(head, name)
 
 
-def _last_with_parameters(network: nn.Module) -> str:
-    return [name for name, module in network.named_modules() if name and any(module.parameters(recurse=False))][-1]
+def _head_of(network: nn.Module) -> str:
+    """What the network calls its head, a module of that name, or its last module with parameters of its own."""
+    named = getattr(network, "head", None)
+    if named is not None:
+        return named if isinstance(named, str) else "head"
+    return [name for name, module in network.named_modules() if name and list(module.parameters(recurse=False))][-1]
