@@ -116,7 +116,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 def _fill(array: np.ndarray, file: Any, path: Path) -> None:
     """Count what comes out: the size in the archive's directory is a claim too."""
-    target, filled = memoryview(array).cast("B"), 0
+    target, filled = memoryview(array.data).cast("B"), 0
     while piece := file.read(_CHUNK):
         if filled + len(piece) > len(target):
             raise _damaged(path)

@@ -230,7 +230,7 @@ def _qform(fields: Any, spacing: np.ndarray) -> np.ndarray:
 def _read_voxels(pieces: Iterator[bytes], head: bytes, header: _Header, path: Path) -> np.ndarray:
     """Fill one array from the stream: nothing is held twice, and exactly the declared bytes are kept."""
     array = np.empty(header.data_bytes // header.dtype.itemsize, dtype=header.dtype)
-    target = memoryview(array).cast("B")
+    target = memoryview(array.data).cast("B")
     filled, skip = 0, header.offset
     piece = head
     while piece:

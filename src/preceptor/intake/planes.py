@@ -30,29 +30,40 @@ _REPEATED_BY = (
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where a plane lies in the patient, LPS.
+
+    Args:
+        position_mm: Centre of the first pixel, ``(3,)``.
+        orientation: Row cosine and column cosine, ``(6,)``.
+        spacing_mm: Between rows, between columns.
+        thickness_mm: Of the slice, which is not the step from one to the next; None where not said.
+        repeats: Values of what may repeat a plane at one position (time, echo, b-value …), as text.
+    """
+
+    position_mm: np.ndarray
+    orientation: np.ndarray
+    spacing_mm: tuple[float, float]
+    thickness_mm: float | None = None
+    repeats: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Plane:
-    """One plane of pixels and where it lies, from the header alone.
+    """One plane of pixels, from the header alone.
 
     Args:
         file: Number of its file in the series, by name, from 0.
         frame: Number of the frame in its file, or None where the file holds one.
-        position_mm: Centre of the first pixel, LPS; None where the file does not say.
-        orientation: Row cosine and column cosine, ``(6,)`` LPS.
-        spacing_mm: Between rows, between columns.
+        placement: Where it lies; None where the file does not say.
         slope, intercept: Of the modality's linear scale.
-        thickness_mm: Of the slice, which is not the step from one to the next.
-        repeats: Values of what may repeat a plane at one position (time, echo, b-value …).
     """
 
     file: int
     frame: int | None
-    position_mm: np.ndarray | None
-    orientation: np.ndarray | None
-    spacing_mm: tuple[float, float] | None
+    placement: Placement | None
     slope: float = 1.0
     intercept: float = 0.0
-    thickness_mm: float | None = None
-    repeats: Mapping[str, Any] = field(default_factory=dict)
 
 
 def planes(dataset: Dataset, file: int, path: Path) -> list[Plane]:
@@ -68,7 +79,7 @@ def planes(dataset: Dataset, file: int, path: Path) -> list[Plane]:
             plane = _plane(_Macros([dataset]), file, None)
             if number == 1:
                 return [plane]
-            return [replace(plane, frame=index, position_mm=None) for index in range(number)]  # one position: whose?
+            return [replace(plane, frame=index, placement=None) for index in range(number)]  # one position: whose?
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
         return [_plane(_Macros([frame, *shared]), file, index) for index, frame in enumerate(frames)]
 
@@ -102,20 +113,27 @@ _MACROS = (
 
 
 def _plane(macros: _Macros, file: int, frame: int | None) -> Plane:
-    spacing = _numbers(macros.get("PixelSpacing"), 2)
     slope, intercept = macros.get("RescaleSlope"), macros.get("RescaleIntercept")
+    scale = [default if value in (None, "") else float(value) for value, default in ((slope, 1.0), (intercept, 0.0))]
+    if not np.isfinite(scale).all():
+        raise ValueError
+    return Plane(file, frame, _placement(macros), *scale)
+
+
+def _placement(macros: _Macros) -> Placement | None:
+    position = _numbers(macros.get("ImagePositionPatient"), 3)
+    orientation = _numbers(macros.get("ImageOrientationPatient"), 6)
+    spacing = _numbers(macros.get("PixelSpacing"), 2)
+    if position is None or orientation is None or spacing is None:
+        return None
     thickness = macros.get("SliceThickness")
     repeats = {name: macros.get(name) for name in _REPEATED_BY}
     repeats["TemporalPositionIdentifier"] = repeats["TemporalPositionIdentifier"] or macros.get("TemporalPositionIndex")
-    return Plane(
-        file,
-        frame,
-        _numbers(macros.get("ImagePositionPatient"), 3),
-        _numbers(macros.get("ImageOrientationPatient"), 6),
-        None if spacing is None else (float(spacing[0]), float(spacing[1])),
-        1.0 if slope is None else float(slope),
-        0.0 if intercept is None else float(intercept),
-        float(thickness) if thickness not in (None, "") else None,
+    return Placement(
+        position,
+        orientation,
+        (float(spacing[0]), float(spacing[1])),
+        None if thickness in (None, "") else float(thickness),
         {name: str(value) for name, value in repeats.items() if value not in (None, "")},
     )
 

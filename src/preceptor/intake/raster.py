@@ -54,20 +54,28 @@ def read_picture(path: Path, *, is_label: bool = False) -> Image:
             check_ratio(declared, path.stat().st_size, path, is_label=is_label)
             if bits == 16 and colour in (2, 4, 6):
                 return _sixteen_bit(path, meta, is_label)  # Pillow would halve the bits without a word
+            shown: Pillow.Image = picture
             turned = picture.getexif().get(0x0112, 1)
             if turned != 1:
                 meta["exif_orientation"] = int(turned)
-                picture = ImageOps.exif_transpose(picture)
-            if picture.mode == "P" and not is_label:
-                picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+                shown = ImageOps.exif_transpose(picture)
+            if shown.mode == "P" and not is_label:
+                shown = shown.convert("RGBA" if "transparency" in picture.info else "RGB")
                 meta["palette"] = "looked up"
-            array = np.asarray(picture)
-            mode = picture.mode
+            array, mode = np.asarray(shown), shown.mode
     except PrepareError:
         raise
+    except Pillow.DecompressionBombError as error:
+        raise PrepareError(
+            "the picture declares more pixels than a picture can have",
+            where=safe_name(path),
+            expected=f"at most {MAX_PICTURE_PIXELS:,}",
+            remedy="cut or downsample it, or read it with a tiled reader",
+            code="too_large",
+        ) from error
     except Exception as error:  # damaged files raise OSError, SyntaxError, ValueError, struct.error and others
         raise damaged(path) from error
-    if mode in ("LA", "RGBA", "PA"):
+    if mode in ("LA", "RGBA"):
         array, mode = without_alpha(array, meta, path), mode[:-1]
     if mode not in (*_KEPT_MODES, "P"):
         raise PrepareError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,25 +87,25 @@ def _read(files: Sequence[Path], left_out: list[str], is_label: bool, where: str
     _check_alike([headers[i] for i in kept], [files[i] for i in kept])
     found = [plane for i in kept for plane in planes(headers[i], i, files[i])]
     meta = _facts(first, left_out, files[kept[0]])
-    placed = all(
-        plane.position_mm is not None and plane.orientation is not None and plane.spacing_mm for plane in found
-    )
+    placements = [plane.placement for plane in found if plane.placement is not None]
     try:
-        made = stack(found) if placed else _unplaced(found, first, files[kept[0]], meta)
+        placed = len(placements) == len(found)
+        made = stack(placements) if placed else _unplaced(found, first, files[kept[0]], meta)
     except PrepareError as error:
-        raise _with_place(error, where, files) from None
+        raise _with_place(error, where, files, found) from None
     if made.repeated_by:
         meta["repeated_by"] = made.repeated_by
     array = _fill(files, headers, found, made.order)
     return _image(array, made, meta, is_label, files[kept[0]])
 
 
-def _with_place(error: PrepareError, where: str, files: Sequence[Path]) -> PrepareError:
-    """The error with the file named, where it concerns one: `stack` knows its number alone."""
+def _with_place(error: PrepareError, where: str, files: Sequence[Path], found: Sequence[Plane]) -> PrepareError:
+    """The error with the file named, where it concerns one: `stack` knows the plane's number alone."""
     problem, place = error.problem, f"series {where}"
-    if problem.where.startswith("file "):
-        number = int(problem.where.removeprefix("file "))
-        place += f", file {number + 1} of {len(files)} by name ({safe_name(files[number])})"
+    if problem.where.startswith("plane "):
+        plane = found[int(problem.where.removeprefix("plane "))]
+        place += f", file {plane.file + 1} of {len(files)} by name ({safe_name(files[plane.file])})"
+        place += "" if plane.frame is None else f", frame {plane.frame + 1}"
     return PrepareError(problem.what, where=place, expected=problem.expected, remedy=problem.remedy, code=problem.code)
 
 
@@ -183,25 +184,23 @@ def _fill(files: Sequence[Path], headers: Sequence[Dataset], found: Sequence[Pla
     """``(repeat, slice, channel, x, y)`` in one type that holds every plane's values."""
     kind = np.result_type(*{value_type(headers[plane.file], plane) for plane in found})
     kind = kind if kind.itemsize <= 4 else np.dtype(np.float32)
-    array: np.ndarray | None = None
+    array = np.empty(0)
     place = {int(plane): index for index, plane in np.ndenumerate(order)}
-    opened, dataset = -1, None
-    for number, plane in sorted(enumerate(found), key=lambda each: (each[1].file, each[1].frame or 0)):
-        path = files[plane.file]
-        if plane.file != opened:  # each file is opened once, whatever its frames
-            opened, dataset = plane.file, read_pixels(path)
-        values = read_values(path, dataset, plane)
-        if array is None:
-            check_dimensions((*order.shape, *values.shape), path)
-            array = np.empty((*order.shape, *values.shape), kind if values.shape[0] == 1 else values.dtype)
-        if values.shape != array.shape[2:]:
-            raise PrepareError(
-                "a plane unpacks to another size than its header says",
-                where=safe_name(path),
-                expected=" x ".join(map(str, array.shape[3:])),
-                code="dicom_damaged",
-            )
-        array[place[number]] = values
+    for file, numbers in groupby(range(len(found)), key=lambda number: found[number].file):
+        dataset = read_pixels(files[file])  # each file is opened once, whatever its frames
+        for number in numbers:
+            values = read_values(files[file], dataset, found[number])
+            if not array.size:
+                check_dimensions((*order.shape, *values.shape), files[file])
+                array = np.empty((*order.shape, *values.shape), kind if values.shape[0] == 1 else values.dtype)
+            if values.shape != array.shape[2:]:
+                raise PrepareError(
+                    "a plane unpacks to another size than its header says",
+                    where=safe_name(files[file]),
+                    expected=" x ".join(map(str, array.shape[3:])),
+                    code="dicom_damaged",
+                )
+            array[place[number]] = values
     return array
 
 

@@ -8,7 +8,7 @@ cases and the seed, not on the order of the rows.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -118,7 +118,7 @@ def leave_one_out(cohort: Cohort, by: str, seed: int = 0) -> list[tuple[Any, Coh
     for value in values:
         tested = {case.cluster for case in free if _value(case, by) == value}
         crossing = {case.key for case in free if case.cluster in tested and _value(case, by) != value}
-        part = cohort.select(lambda case, gone=crossing: case.key not in gone, f"seen under another {by} too")
+        part = _without(cohort, crossing, f"seen under another {by} too")
         rest = [case for case in part if case.role not in _HELD_OUT and case.cluster not in tested]
         roles = {case.key: "test" for case in part if case.role not in _HELD_OUT and case.cluster in tested}
         roles |= _deal(_units(rest), _proportion(cohort), seed, {})
@@ -178,7 +178,7 @@ def _hold_out(cohort: Cohort, wanted: Mapping[str, Mapping[str, Iterable[Any]]])
     for role in reversed(_HELD_OUT):
         taken |= {case.cluster: role for case in cohort if roles.get(case.key) == role}
     crossing = {case.key for case in cohort if taken.get(case.cluster, roles.get(case.key)) != roles.get(case.key)}
-    cohort = cohort.select(lambda case: case.key not in crossing, "the same person is held out under another value")
+    cohort = _without(cohort, crossing, "the same person is held out under another value")
     return cohort.with_cases(replace(case, role=roles.get(case.key)) for case in cohort)
 
 
@@ -233,7 +233,13 @@ def _deal(
     for kind in sorted(totals, key=lambda kind: (totals[kind], str(kind))):
         for number in [i for i, content in enumerate(contents) if kind in content and i not in chosen]:
             open_roles = [role for role in range(len(names)) if room[role] > 1e-9] or list(range(len(names)))
-            give(number, max(open_roles, key=lambda role: (round(lacking[kind][role], 9), round(room[role], 9), -role)))
+            give(
+                number,
+                max(
+                    open_roles,
+                    key=lambda role: (round(float(lacking[kind][role]), 9), round(float(room[role]), 9), -role),
+                ),
+            )
     _fill_empty(chosen, contents, len(names))
     return {case.key: names[chosen[number]] for number, unit in enumerate(shuffled) for case in unit}
 
@@ -277,6 +283,10 @@ def _with_roles(cohort: Cohort, roles: Mapping[str, str]) -> Cohort:
     made = cohort.with_cases(replace(case, role=roles.get(case.key, case.role)) for case in cohort)
     refuse_leak(made)
     return made
+
+
+def _without(cohort: Cohort, keys: Collection[str], reason: str) -> Cohort:
+    return cohort.select(lambda case: case.key not in keys, reason)
 
 
 def _value(case: Case, name: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from preceptor.core.errors import PrepareError
 
-from .planes import Plane
+from .planes import Placement
 
 _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SAME_PLACE_MM = 1e-3
@@ -37,35 +37,35 @@ class Stack:
     repeated_by: str = ""
 
 
-def stack(series: Sequence[Plane]) -> Stack:
+def stack(series: Sequence[Placement]) -> Stack:
     """Sort the planes of one series and find their affine.
 
     Args:
-        series: With positions, one orientation and one spacing.
+        series: Where each plane lies.
 
     Returns:
         The order along the normal, and the affine.
 
     Raises:
         PrepareError: Mixed orientation or spacing, a duplicate, a gap, uneven steps, or shear (a tilted gantry); the
-            message names the file by its number in the series.
+            error's place is ``plane N``, the number in `series`.
 
     Source: DICOM PS3.3 C.7.6.2.1.1.
     """
     first = series[0]
     row, column = _cosines(first)
-    for plane in series[1:]:
+    for number, plane in enumerate(series):
         if np.abs(plane.orientation - first.orientation).max() > 1e-3:
             raise _refusal(
                 "the planes are not parallel: one has another orientation",
-                plane,
+                number,
                 "one orientation for all planes",
                 "split the series by orientation; a localizer belongs to a series of its own",
                 "mixed_orientation",
             )
         if not np.allclose(plane.spacing_mm, first.spacing_mm, rtol=1e-4):
             raise _refusal(
-                "the planes differ in pixel spacing", plane, "one spacing", "split the series", "mixed_spacing"
+                "the planes differ in pixel spacing", number, "one spacing", "split the series", "mixed_spacing"
             )
     normal = np.cross(row, column)
     positions = np.stack([plane.position_mm for plane in series])
@@ -74,8 +74,8 @@ def stack(series: Sequence[Plane]) -> Stack:
     places = positions[order[0]]
     step = normal if len(places) == 1 else (places[-1] - places[0]) / (len(places) - 1)
     if len(places) > 1:
-        _check_steps(series, order[0], along, normal)
-        _check_line([series[i] for i in order[0]], places, step, normal)
+        _check_steps(series, order[0], along)
+        _check_line(order[0], places, step, normal)
     affine = np.eye(4)
     affine[:3, 0] = row * first.spacing_mm[1]
     affine[:3, 1] = column * first.spacing_mm[0]
@@ -84,23 +84,23 @@ def stack(series: Sequence[Plane]) -> Stack:
     return Stack(order, _RAS @ affine, repeated_by)
 
 
-def _cosines(plane: Plane) -> tuple[np.ndarray, np.ndarray]:
+def _cosines(plane: Placement) -> tuple[np.ndarray, np.ndarray]:
     row, column = plane.orientation[:3], plane.orientation[3:]
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if abs(lengths[0] - 1) > 1e-3 or abs(lengths[1] - 1) > 1e-3 or abs(row @ column) > 1e-3:
         raise _refusal(
             "the orientation is not two perpendicular unit vectors",
-            plane,
+            0,
             "direction cosines of the row and of the column",
             "repair it at its source; a direction can't be guessed",
             "orientation",
         )
     if min(plane.spacing_mm) <= 0:
-        raise _refusal("the pixel spacing is not above 0", plane, "millimetres above 0", "repair it", "spacing")
+        raise _refusal("the pixel spacing is not above 0", 0, "millimetres above 0", "repair it", "spacing")
     return row, column
 
 
-def _repeats(series: Sequence[Plane], along: np.ndarray) -> tuple[np.ndarray, str]:
+def _repeats(series: Sequence[Placement], along: np.ndarray) -> tuple[np.ndarray, str]:
     """Planes by ``(repeat, slice)``: one row where each position occurs once."""
     by_place = np.argsort(along, kind="stable")
     breaks = np.flatnonzero(np.diff(along[by_place]) > _SAME_PLACE_MM) + 1
@@ -120,7 +120,7 @@ def _repeats(series: Sequence[Plane], along: np.ndarray) -> tuple[np.ndarray, st
     raise _refusal(
         f"{len(crowded)} planes lie at the same position (slice {slice_number} along the normal), and nothing tells "
         "them apart",
-        series[max(crowded, key=lambda i: series[i].file)],
+        int(max(crowded)),
         "one plane a position, or repeats told apart by time, echo or b-value at every position",
         "take the duplicate out, or split the series",
         "duplicate_position",
@@ -134,7 +134,7 @@ def _sortable(value: Any) -> tuple[int, float, str]:
         return 1, 0.0, str(value)
 
 
-def _check_steps(series: Sequence[Plane], order: np.ndarray, along: np.ndarray, normal: np.ndarray) -> None:
+def _check_steps(series: Sequence[Placement], order: np.ndarray, along: np.ndarray) -> None:
     """Equal gaps along the normal."""
     gaps = np.diff(along[order])
     usual = float(np.median(gaps))
@@ -142,7 +142,7 @@ def _check_steps(series: Sequence[Plane], order: np.ndarray, along: np.ndarray, 
     if len(gaps) == 1 and thick and usual > 1.5 * thick:
         raise _refusal(
             f"two slices {usual:g} mm apart and {thick:g} mm thick: those between them seem to be missing",
-            series[order[1]],
+            int(order[1]),
             "every slice of the series: from two alone the step is not certain",
             "export the series again, complete",
             "gap",
@@ -151,7 +151,7 @@ def _check_steps(series: Sequence[Plane], order: np.ndarray, along: np.ndarray, 
         if abs(gap - usual) <= _EVEN * usual:
             continue
         multiple = round(gap / usual)
-        after = series[order[index + 1]]
+        after = int(order[index + 1])
         if multiple > 1 and abs(gap - multiple * usual) <= _EVEN * usual:
             raise _refusal(
                 f"a gap of {gap:.6f} mm after index {index}: {multiple - 1} of the slices {usual:.6f} mm apart missing",
@@ -169,7 +169,7 @@ def _check_steps(series: Sequence[Plane], order: np.ndarray, along: np.ndarray, 
         )
 
 
-def _check_line(ordered: Sequence[Plane], places: np.ndarray, step: np.ndarray, normal: np.ndarray) -> None:
+def _check_line(order: np.ndarray, places: np.ndarray, step: np.ndarray, normal: np.ndarray) -> None:
     """Slices one above the other: a tilted gantry shears the volume, whatever GantryDetectorTilt says."""
     rise = float(step @ normal)
     aside = float(np.linalg.norm(step - rise * normal))
@@ -177,7 +177,7 @@ def _check_line(ordered: Sequence[Plane], places: np.ndarray, step: np.ndarray, 
     if degrees > _SHEAR_DEGREES:
         raise _refusal(
             f"the slices are sheared by {degrees:.3f} degrees: each lies aside of the one before (a tilted gantry)",
-            ordered[1],
+            int(order[1]),
             "slices one above the other along their normal",
             "resample the series at its source, or with a transform that the recipe names",
             "shear",
@@ -186,13 +186,12 @@ def _check_line(ordered: Sequence[Plane], places: np.ndarray, step: np.ndarray, 
     if off.max() > _EVEN * rise:
         raise _refusal(
             f"slice {int(off.argmax())} lies {off.max():.3f} mm off the line of the others",
-            ordered[int(off.argmax())],
+            int(order[off.argmax()]),
             "slices on one line",
             "export the series again",
             "uneven",
         )
 
 
-def _refusal(what: str, plane: Plane, expected: str, remedy: str, code: str) -> PrepareError:
-    """The place is filled in with the file's name by `_read`, which knows it."""
-    return PrepareError(what, where=f"file {plane.file}", expected=expected, remedy=remedy, code=code)
+def _refusal(what: str, number: int, expected: str, remedy: str, code: str) -> PrepareError:
+    return PrepareError(what, where=f"plane {number}", expected=expected, remedy=remedy, code=code)

@@ -66,6 +66,7 @@ class Bids:
         self.fields = fields
         self.keep_names = keep_names
         self.root = Path(root)
+        self._kept: tempfile.TemporaryDirectory[str] | None = None  # an example's files
         self.exclusions: list[tuple[str, int]] = []
         self.notes: list[str] = []
 

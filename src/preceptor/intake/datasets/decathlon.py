@@ -56,6 +56,7 @@ class Decathlon:
         self.patient = patient
         self.keep_names = keep_names
         self.root = Path(root)
+        self._kept: tempfile.TemporaryDirectory[str] | None = None  # an example's files
         self.exclusions: list[tuple[str, int]] = []
 
     @classmethod

@@ -61,6 +61,7 @@ class Folder:
         self.fields = fields
         self.keep_names = keep_names
         self.root = Path(root)
+        self._kept: tempfile.TemporaryDirectory[str] | None = None  # an example's files
         self.notes: list[str] = []
 
     @classmethod

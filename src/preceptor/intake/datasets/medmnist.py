@@ -43,6 +43,7 @@ class Medmnist:
         self.roles = roles
         self.labels = labels
         self.root = Path(root)
+        self._kept: tempfile.TemporaryDirectory[str] | None = None  # an example's files
 
     @classmethod
     def example(cls) -> Medmnist:
@@ -51,8 +52,8 @@ class Medmnist:
         images = {
             f"{part}_images": np.zeros((n, 8, 8), np.uint8) + np.arange(8, dtype=np.uint8) for part, n in counts.items()
         }
-        labels = {f"{part}_labels": np.arange(n, dtype=np.uint8)[:, None] for part, n in counts.items()}
-        np.savez(Path(kept.name) / "small.npz", **images, **labels)
+        arrays |= {f"{part}_labels": np.arange(n, dtype=np.uint8)[:, None] for part, n in counts.items()}
+        np.savez(Path(kept.name) / "small.npz", allow_pickle=False, **arrays)
         made = cls(file="small.npz", root=Path(kept.name))
         made._kept = kept
         return made

@@ -52,6 +52,7 @@ class NnunetRaw:
         self.patient = patient
         self.keep_names = keep_names
         self.root = Path(root)
+        self._kept: tempfile.TemporaryDirectory[str] | None = None  # an example's files
         self.notes: list[str] = []
 
     @classmethod

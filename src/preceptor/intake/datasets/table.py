@@ -89,6 +89,7 @@ class Table:
         self.drop = drop
         self.keep_names = keep_names
         self.root = Path(root)
+        self._kept: tempfile.TemporaryDirectory[str] | None = None  # an example's files
         self.notes: list[str] = []
         self.exclusions: list[tuple[str, int]] = []
 
