@@ -27,14 +27,7 @@ def show(name: str, *, as_json: console.Json = False) -> None:
 
 def _bundle(path: Path, as_json: bool) -> None:
     from preceptor import api
+    from preceptor.deliver.card import write_card
 
     card = api.open_bundle(path).card
-    console.result(_lines(card), card, as_json)
-
-
-def _lines(card: dict) -> str:
-    rows = []
-    for key, value in card.items():
-        shown = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        rows.append((key, shown if len(shown) <= 300 else f"{shown[:297]}..."))
-    return console.columns(rows, "")
+    console.result(write_card(card).rstrip("\n"), card, as_json)

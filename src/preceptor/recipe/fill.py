@@ -12,7 +12,7 @@ from preceptor.core.slots import FOLDERS, Parameter, names, parameters, plugin
 
 from .report import Report, did_you_mean, dotted, listed, one_of
 from .schema import OBJECTIVE_KEYS, SECTIONS, TABLES, Choice, Section
-from .values import conform, describe, hint, inner, plain, shown
+from .values import choice_of, conform, describe, hint, inner, plain, shown
 from .yaml import Path
 
 #: One plug-in of each slot, in words.
@@ -233,7 +233,7 @@ class Filler:
         return filled if whole else None
 
     def _given(self, parameter: Parameter, value: Any, path: Path) -> Any:
-        nested, choice = parameter.nested, _marker(parameter.annotation, Choice)
+        nested, choice = parameter.nested, choice_of(parameter.annotation)
         if (nested or choice) and value is None and _optional(parameter.annotation):
             return None
         if nested:
@@ -247,7 +247,7 @@ class Filler:
             return None
         if parameter.nested:
             return self._nested(parameter.nested, plain(parameter.default), path)
-        if choice := _marker(parameter.annotation, Choice):
+        if choice := choice_of(parameter.annotation):
             return self._choice(choice, parameter.default, path)
         try:
             return conform(plain(parameter.default), parameter.annotation)
@@ -304,12 +304,6 @@ class Filler:
 
 def _is_settings(annotation: Any) -> bool:
     return isinstance(annotation, type) and hasattr(annotation, "__dataclass_fields__")
-
-
-def _marker(annotation: Any, kind: type) -> Any:
-    if get_origin(annotation) is Annotated:
-        return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, kind)), None)
-    return None
 
 
 def _optional(annotation: Any) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.slots import FOLDERS, Parameter, names, parameters, plugin, summary
 
 from .document import argument_texts
-from .schema import OBJECTIVE_KEYS, SECTIONS, TABLES, Choice
-from .values import plain
+from .schema import OBJECTIVE_KEYS, SECTIONS, TABLES
+from .values import choice_of, plain
 
 
 def json_schema() -> dict[str, Any]:
@@ -74,9 +74,9 @@ def _settings(cls: type, extra: Mapping[str, Any] | None = None) -> dict[str, An
 
 
 def _parameter(parameter: Parameter, words: str) -> dict[str, Any]:
-    choice = _choice(parameter.annotation)
+    choice = choice_of(parameter.annotation)
     if parameter.nested or choice:
-        one = {"$ref": f"#/$defs/{parameter.nested.slot if parameter.nested else choice}"}
+        one = {"$ref": f"#/$defs/{parameter.nested.slot if parameter.nested else choice.table}"}
         many = parameter.nested is not None and parameter.nested.many
         found: dict[str, Any] = {"anyOf": [one, {"type": "array", "items": one}]} if many else dict(one)
     else:
@@ -86,12 +86,6 @@ def _parameter(parameter: Parameter, words: str) -> dict[str, Any]:
     if not parameter.required:
         found["default"] = plain(parameter.default)
     return found
-
-
-def _choice(annotation: Any) -> str | None:
-    if get_origin(annotation) is Annotated:
-        return next((each.table for each in get_args(annotation)[1:] if isinstance(each, Choice)), None)
-    return None
 
 
 def _type(annotation: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types as bounds
 
+from .schema import TABLES, Choice
 from .yaml import scalar
 
 
@@ -56,6 +57,8 @@ def plain(value: Any) -> Any:
 def describe(annotation: Any) -> str:
     """An annotation in words: ``a number above 0``, ``a list of whole numbers``, ``'32' or '16-mixed'``."""
     origin = get_origin(annotation)
+    if choice := choice_of(annotation):
+        return f"one of {', '.join(TABLES[choice.table])}"
     if origin is Annotated:
         inner, *extras = get_args(annotation)
         if get_origin(inner) in (Union, types.UnionType) and type(None) in get_args(inner):
@@ -117,6 +120,12 @@ def _number_in(text: str) -> Any:
         return None if text in ("true", "false") else scalar(text)
     except ValueError:
         return None
+
+
+def choice_of(annotation: Any) -> Choice | None:
+    """The table that a setting is chosen from, if it is."""
+    extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((extra for extra in extras if isinstance(extra, Choice)), None)
 
 
 def shown(value: Any) -> str:
