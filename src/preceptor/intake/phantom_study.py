@@ -127,7 +127,9 @@ def _findings(plan: Plan, patient: int, index: int) -> tuple[dict[str, Any], tup
 def _make_case(plan: Plan, root: Path, patient: _Patient, visit: int, scanner: Scanner) -> Case:
     key = f"{patient.name}-{visit + 1}"
     anatomy = Anatomy.draw(plan.rng(_PERSON, patient.number, 1))
-    pose = Pose.draw(plan.rng(_DAY, patient.number, visit))
+    # Nobody lies twice the same way: visits are turned apart, so that they are not taken for copies of one picture.
+    turned_deg = 5.0 * (visit - (plan.visits_per_patient - 1) / 2)
+    pose = Pose.draw(plan.rng(_DAY, patient.number, visit), tilt_deg=(turned_deg - 2, turned_deg + 2))
     images, masks = {}, {}
     for view in _views_taken(plan, patient.number, visit):
         grey, truth = _picture(plan, anatomy, pose, patient.lesions, view)

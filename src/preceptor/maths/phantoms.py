@@ -34,10 +34,9 @@ class Pose:
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, tilt_deg: float = 4.0, shift: float = 0.04) -> Pose:
-        return cls(
-            math.radians(rng.uniform(-tilt_deg, tilt_deg)), tuple(float(s) for s in rng.uniform(-shift, shift, _DIMS))
-        )
+    def draw(cls, rng: np.random.Generator, tilt_deg: tuple[float, float] = (-4.0, 4.0), shift: float = 0.08) -> Pose:
+        moved = rng.uniform(-shift, shift, _DIMS)
+        return cls(math.radians(rng.uniform(*tilt_deg)), tuple(float(each) for each in moved))
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,13 @@ class Anatomy:
         radii: ``(3,)`` half axes of the body.
         blobs: ``(blob, 8)``: centre (3), half axes (3), turn in radians, contrast: organs of this person.
         field: ``(control, control, control)``: texture too coarse to be taken for a lesion.
+        grain: ``(control, control, control)``: texture too fine to be.
     """
 
     radii: np.ndarray
     blobs: np.ndarray
     field: np.ndarray
+    grain: np.ndarray
 
     @classmethod
     def draw(cls, rng: np.random.Generator, blobs: int = 7) -> Anatomy:
@@ -61,7 +62,8 @@ class Anatomy:
         axes = rng.uniform(0.12, 0.4, (blobs, _DIMS))
         turns = rng.uniform(0, math.pi, (blobs, 1))
         contrasts = rng.uniform(0.06, 0.16, (blobs, 1)) * rng.choice([-1.0, 1.0], (blobs, 1))
-        return cls(radii, np.concatenate([centres, axes, turns, contrasts], axis=1), rng.normal(0, 1, (6, 6, 6)))
+        textures = (rng.normal(0, 1, (6, 6, 6)), rng.normal(0, 1, (20, 20, 20)))
+        return cls(radii, np.concatenate([centres, axes, turns, contrasts], axis=1), *textures)
 
 
 @dataclass(frozen=True)
@@ -136,20 +138,28 @@ def share_inside(square: np.ndarray, shape: Sequence[int], radii: Sequence[float
     return np.clip(0.5 + (1 - np.sqrt(square)) * radius_voxels / _EDGE_VOXELS, 0, 1)
 
 
-def smooth_field(control: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """A smooth field through a coarse grid of control points (linear between them), of as many axes as `shape`.
+def smooth_field(control: np.ndarray, grid: Sequence[np.ndarray], shape: Sequence[int]) -> np.ndarray:
+    """A smooth field through control points over the field of view, linear between them, that moves with the body.
 
     Args:
         control: Values at the control points, with at least as many axes as `shape`; further axes are cut at index 0.
+        grid: Coordinates, as `coordinates` gives them; beyond the control points the nearest ones count.
         shape: Voxels along each axis.
     """
     field = control[(..., *[0] * (control.ndim - len(shape)))]
-    for axis, size in enumerate(shape):
-        at = np.linspace(0, field.shape[axis] - 1, size)
-        low = np.minimum(at.astype(int), field.shape[axis] - 2)
-        part = (at - low).reshape([-1 if a == axis else 1 for a in range(field.ndim)])
-        field = np.take(field, low, axis) * (1 - part) + np.take(field, low + 1, axis) * part
-    return field
+    total = np.zeros(tuple(shape))
+    places = []
+    for axis, points in zip(grid, field.shape, strict=True):
+        at = np.clip((axis + 1) / 2 * (points - 1), 0, points - 1)
+        low = np.minimum(at.astype(int), points - 2)
+        places.append((low, at - low))
+    for corner in np.ndindex(*[2] * len(shape)):
+        index = tuple(low + step for (low, _), step in zip(places, corner, strict=True))
+        share = 1.0
+        for (_, part), step in zip(places, corner, strict=True):
+            share = share * (part if step else 1 - part)
+        total = total + share * field[index]
+    return total
 
 
 # ------------------------------------------------------------------ pictures
@@ -173,9 +183,15 @@ def body(anatomy: Anatomy, shape: Sequence[int], pose: Pose = Pose(), view: int 
         sign = -1 if view and (place + view) % 2 else 1
         inside = share_inside(ellipsoid(grid, row[:3], row[3:6], row[6]), shape, row[3:6])
         tissue = tissue + sign * row[7] * inside
-    tissue = tissue + 0.035 * smooth_field(np.roll(anatomy.field, view, axis=0), shape)
+    tissue = tissue + _texture(anatomy, grid, shape, view)
     inside = share_inside(ellipsoid(grid, (0, 0, 0), anatomy.radii), shape, anatomy.radii)
     return np.clip(tissue, 0.1, 1) * inside
+
+
+def _texture(anatomy: Anatomy, grid: Sequence[np.ndarray], shape: Sequence[int], view: int) -> np.ndarray:
+    """A person's own unevenness of the grey value, different in each view."""
+    coarse, fine = (np.roll(each, view, axis=0) for each in (anatomy.field, anatomy.grain))
+    return 0.035 * smooth_field(coarse, grid, shape) + 0.03 * smooth_field(fine, grid, shape)
 
 
 def chest(anatomy: Anatomy, shape: Sequence[int], pose: Pose = Pose(), view: int = 0) -> np.ndarray:  # noqa: B008
@@ -209,12 +225,12 @@ def chest(anatomy: Anatomy, shape: Sequence[int], pose: Pose = Pose(), view: int
         2 * math.pi * ((4.5 + anatomy.radii[0]) * grid[1] + (0.5 if view % 2 == 0 else 0.2) * np.abs(grid[0]))
     )
     picture = picture + 0.035 * ribs * (picture > 0.05)
-    texture = smooth_field(np.roll(anatomy.field, view % 2, axis=0), shape)
+    texture = _texture(anatomy, grid, shape, view % 2)
     organs = np.zeros(picture.shape)
     for row in anatomy.blobs:
         inside = share_inside(ellipsoid(grid, row[:2], row[3:5], row[6]), shape, row[3:5])
         organs += row[7] * inside
-    return np.clip(picture + (0.03 * texture + 0.35 * organs) * (picture > 0.05), 0, 1)
+    return np.clip(picture + (texture + 0.35 * organs) * (picture > 0.05), 0, 1)
 
 
 def structures(
