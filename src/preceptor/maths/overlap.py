@@ -50,5 +50,22 @@ def iou(counts: Overlap) -> np.ndarray:
     return _ratio(counts.both, counts.truth + counts.answer - counts.both)
 
 
+def expected_dice(answer: np.ndarray, top: np.ndarray) -> float:
+    """The Dice that probabilities foretell for all structures against the background, as if they were calibrated.
+
+    Args:
+        answer: Boolean, where a structure is answered.
+        top: Probability of what was answered, structure or background, voxel by voxel.
+
+    Returns:
+        Expected shared voxels, twice, over the voxels answered and those expected to be a structure; 1 where neither
+        is any.
+    """
+    shared = float(np.sum(top, where=answer, dtype=np.float64))
+    missed = float(np.sum(1.0 - top, where=~answer, dtype=np.float64))
+    size = np.count_nonzero(answer) + shared + missed
+    return 2 * shared / size if size > 0 else 1.0
+
+
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)

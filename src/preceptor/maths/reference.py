@@ -144,7 +144,7 @@ def fit_features(features: np.ndarray, channels: int, axes: int, components: int
     _, scale, directions = np.linalg.svd(layout - centre, full_matrices=False)
     spread = scale[:kept] / np.sqrt(max(len(features) - 1, 1))
     rest = (layout - centre) - (layout - centre) @ directions[:kept].T @ directions[:kept]
-    # The residual of an image that took part in the fit is too small: as many degrees of freedom are gone as directions.
+    # Residuals of the images that made the directions are too small: each direction takes a degree of freedom.
     freedom = max(len(features) - 1 - kept, 1)
     return {
         "channels": channels,

@@ -104,7 +104,7 @@ class InputControl:
         ]
         if not held_out:
             raise Refusal(
-                f"no held-out case has the view '{view}': nothing says how far an image may lie from the training cases",
+                f"no held-out case has the view '{view}': nothing says how far is too far from the training cases",
                 where="safeguards.input_control",
                 expected=f"cases with the role '{self.fit_role}' and this view",
                 remedy="give `split` a larger calibrate share, or set appearance: false",

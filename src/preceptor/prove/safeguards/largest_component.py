@@ -51,7 +51,7 @@ class LargestComponent:
         for mask in masks:
             removed |= mask & ~self._largest(mask)
         labelled = int(np.count_nonzero(label))
-        prediction.parts["removed_share"] = np.count_nonzero(removed) / labelled if labelled else 0.0
+        prediction.parts["removed_share"] = float(np.count_nonzero(removed)) / labelled if labelled else 0.0
         if not removed.any():
             return prediction
         prediction.label = np.where(removed, 0, label).astype(label.dtype)
