@@ -38,6 +38,7 @@ class CNN(nn.Module):
         over space in place of the large linear layers.
 
     Example:
+        >>> import torch
         >>> CNN(Inputs(("image",), 1, 2, (28, 28)), width=2)(torch.zeros(3, 1, 28, 28)).shape
         torch.Size([3, 2])
     """

@@ -42,6 +42,7 @@ class ResNet(nn.Module):
     Source: He 2016 (arXiv:1512.03385), table 1; the stride of a three-convolution block is in its middle one.
 
     Example:
+        >>> import torch
         >>> ResNet(Inputs(("image",), 1, 2, (64, 64)), width=2)(torch.zeros(1, 1, 64, 64)).shape
         torch.Size([1, 2])
     """

@@ -46,6 +46,7 @@ class Evidential:
     Source: Sensoy 2018 (arXiv:1806.01768).
 
     Example:
+        >>> import torch
         >>> decoded = Evidential().decode(torch.full((1, 3), -10.0), Question("classification", "y", ("a", "b", "c")))
         >>> round(decoded.uncertainty.item(), 3)
         1.0

@@ -33,8 +33,9 @@ class Focal:
     Source: Lin 2017 (arXiv:1708.02002), eq. 4 and 5.
 
     Example:
-        >>> Focal().loss(torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([0])).item()
-        0.011092755943536758
+        >>> import torch
+        >>> round(Focal().loss(torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([0])).item(), 6)
+        0.011093
     """
 
     def __init__(

@@ -34,6 +34,7 @@ class MeanSquaredError:
     Source: least squares, the Gaussian negative log-likelihood up to constants.
 
     Example:
+        >>> import torch
         >>> MeanSquaredError().loss(torch.tensor([[3.0]]), torch.tensor([[1.0]])).item()
         4.0
     """
