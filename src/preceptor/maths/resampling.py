@@ -47,7 +47,7 @@ def resample(
     if fill is None:
         fill = 0.0 if nearest or not array.size else float(array.min())
     if is_exact(matrix):
-        return _copy(array, matrix, shape, fill)
+        return copy_voxels(array, matrix, shape, fill)
     linear = matrix[:-1, :-1]
     outside = _outside(array.shape[1:], matrix, shape)
     if not nearest:
@@ -55,16 +55,38 @@ def resample(
     used = np.abs(linear) > 1e-7
     if (used.sum(0) == 1).all() and (used.sum(1) == 1).all():
         order = [int(np.argmax(used[:, new])) for new in range(len(shape))]
-        places = [linear[old, new] * np.arange(size) + matrix[old, -1] for new, (old, size) in enumerate(zip(order, shape, strict=True))]
+        places = [
+            linear[old, new] * np.arange(size) + matrix[old, -1]
+            for new, (old, size) in enumerate(zip(order, shape, strict=True))
+        ]
         array = np.moveaxis(array, [1 + old for old in order], range(1, 1 + len(shape)))
         out = _labels_at(array, places) if nearest else _linear_at(array, places)
     else:
         out = np.stack(
-            [ndimage.affine_transform(each, matrix, output_shape=shape, order=0 if nearest else 1, mode="nearest") for each in array]
+            [
+                ndimage.affine_transform(each, matrix, output_shape=shape, order=0 if nearest else 1, mode="nearest")
+                for each in array
+            ]
         )
     if outside is not None:
         out[:, np.broadcast_to(outside, shape)] = fill
     return out
+
+
+def resample_at(array: np.ndarray, places: np.ndarray, *, nearest: bool = False) -> np.ndarray:
+    """Read an image at any places, its outermost voxels continued.
+
+    Args:
+        array: ``(channel, *space)``.
+        places: ``(axis, *shape)`` in voxels.
+        nearest: For labels; otherwise linear.
+
+    Returns:
+        ``(channel, *shape)``: float32, or the input's own type for labels.
+    """
+    kind = array.dtype if nearest else np.float32
+    order = 0 if nearest else 1
+    return np.stack([ndimage.map_coordinates(each, places, output=kind, order=order, mode="nearest") for each in array])
 
 
 def smooth(array: np.ndarray, factors: Sequence[float]) -> np.ndarray:
@@ -85,8 +107,18 @@ def smooth(array: np.ndarray, factors: Sequence[float]) -> np.ndarray:
     return array
 
 
-def _copy(array: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...], fill: float) -> np.ndarray:
-    """The exact case: slices, with room around where the output reaches beyond the input."""
+def copy_voxels(array: np.ndarray, matrix: np.ndarray, shape: Sequence[int], fill: float) -> np.ndarray:
+    """Show an image through a map that only reorders, reverses and shifts by whole voxels: not a bit changes.
+
+    Args:
+        array: ``(channel, *space)``; of a memory-mapped one only what is shown is read.
+        matrix: Output voxel to input voxel; `preceptor.maths.geometry.is_exact`.
+        shape: Of the output's space.
+        fill: Outside the input.
+
+    Returns:
+        ``(channel, *shape)``, contiguous, of the input's type if that can hold `fill`.
+    """
     order = [int(np.argmax(np.abs(matrix[:-1, new]))) for new in range(len(shape))]
     array = np.moveaxis(array, [1 + old for old in order], range(1, 1 + len(shape)))
     source: list[slice] = [slice(None)]
@@ -100,8 +132,13 @@ def _copy(array: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...], fill: f
         source.append(slice(first, max(last, first)))
         target.append(slice(first - here, max(last, first) - here))
     if all(cut.stop - cut.start == size for cut, size in zip(target[1:], shape, strict=True)):
-        return np.ascontiguousarray(array[tuple(source)])
-    out = np.full((len(array), *shape), fill, dtype=np.result_type(array.dtype, np.min_scalar_type(fill)))
+        return np.array(array[tuple(source)], order="C")
+    holds = (
+        array.dtype
+        if array.dtype.kind == "f" or array.dtype.type(fill) == fill
+        else np.result_type(array.dtype, np.float32)
+    )
+    out = np.full((len(array), *shape), fill, dtype=holds)
     out[tuple(target)] = array[tuple(source)]
     return out
 
@@ -119,7 +156,9 @@ def _outside(size: Sequence[int], matrix: np.ndarray, shape: Sequence[int]) -> n
         place = np.full((1,) * len(shape), matrix[axis, -1], dtype=np.float32)
         for along, each in enumerate(row):
             if abs(each) > 1e-7:
-                steps = np.arange(shape[along], dtype=np.float32).reshape([-1 if i == along else 1 for i in range(len(shape))])
+                steps = np.arange(shape[along], dtype=np.float32).reshape(
+                    [-1 if i == along else 1 for i in range(len(shape))]
+                )
                 place = place + np.float32(each) * steps
         beyond = (place < -reach) | (place > length - 1 + reach)
         outside = beyond if outside is None else outside | beyond

@@ -64,7 +64,9 @@ def spread(control: np.ndarray, shape: Sequence[int]) -> Tensor:
             field = field @ weights.T
         else:
             before, after = field.shape[: 1 + axis], field.shape[2 + axis :]
-            field = torch.matmul(weights, field.reshape(*before, field.shape[1 + axis], -1)).reshape(*before, shape[axis], *after)
+            field = torch.matmul(weights, field.reshape(*before, field.shape[1 + axis], -1)).reshape(
+                *before, shape[axis], *after
+            )
     return field
 
 

@@ -1,0 +1,185 @@
+"""One training example: where its patch lies, how it is varied, and its pixels, read once and interpolated once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from preceptor.core.applied import Intensity, Spatial
+from preceptor.core.cohort import Sample
+from preceptor.core.image import Image
+from preceptor.core.plugins import Transform
+from preceptor.maths.geometry import is_exact
+from preceptor.maths.resampling import copy_voxels
+from preceptor.maths.warps import control_points, read_linear, read_nearest, spread
+
+from .compose import compose, stand_in
+
+#: What a mask holds outside its image: the task's truth is unlabelled there, other marks are absent.
+UNLABELLED = -1
+
+
+def place_patch(
+    rng: np.random.Generator, shape: Sequence[int], patch: Sequence[int], centres: np.ndarray | None
+) -> tuple[int, ...]:
+    """The first voxel of a patch.
+
+    Args:
+        rng: Draws it.
+        shape: Of the image.
+        patch: Voxels along each axis; where it is larger than the image, the image lies in its middle.
+        centres: ``(place, axis)`` voxels to centre on, or None for anywhere inside.
+
+    Returns:
+        One number an axis, negative where the patch begins before the image.
+    """
+    room = [size - width for size, width in zip(shape, patch, strict=True)]
+    if centres is None:
+        drawn = rng.random(len(room))
+        wanted = [int(number * (each + 1)) for number, each in zip(drawn, room, strict=True)]
+    else:
+        centre = centres[int(rng.integers(len(centres)))]
+        wanted = [int(here) - width // 2 for here, width in zip(centre, patch, strict=True)]
+    return tuple(min(max(each, 0), most) if most >= 0 else most // 2 for each, most in zip(wanted, room, strict=True))
+
+
+def draw(
+    augment: Sequence[Transform], rng: np.random.Generator, sample: Sample, shape: Sequence[int], first: Sequence[int]
+) -> tuple[Spatial | None, list[Intensity]]:
+    """Let every transform decide, and compose what moves voxels.
+
+    Args:
+        augment: In order. All that move voxels are applied first, as one map, then the others in order.
+        rng: Of this draw of this case.
+        sample: The views and masks of one grid.
+        shape: Of the patch.
+        first: Its first voxel.
+
+    Returns:
+        One map (patch voxel to unvaried patch voxel) or None, and the functions of the pixel values.
+    """
+    if not augment:
+        return None, []
+    pixels = any(getattr(each, "reads_pixels", True) for each in augment)
+    seen = _seen(sample, shape, first, pixels)
+    spatial: Spatial | None = None
+    intensities = []
+    for transform in augment:
+        applied = transform.draw(rng, seen)
+        if isinstance(applied, Spatial):
+            spatial = applied if spatial is None else compose(spatial, applied, shape)
+        elif isinstance(applied, Intensity):
+            intensities.append(applied)
+    return spatial, intensities
+
+
+def _seen(sample: Sample, shape: Sequence[int], first: Sequence[int], pixels: bool) -> Sample:
+    """The patch before it is varied: what transforms look at."""
+    affine_mm = sample.reference.affine_mm.copy()
+    affine_mm[:3, 3] += affine_mm[:3, : len(first)] @ np.asarray(first, dtype=float)
+
+    def part(image: Image) -> Image:
+        if not pixels:
+            return stand_in(image, shape, affine_mm)
+        lead = image.array.shape[: image.array.ndim - image.space_dims]
+        shift = np.eye(len(first) + 1)
+        shift[:-1, -1] = first
+        array = copy_voxels(image.array.reshape(-1, *image.shape), shift, shape, 0)
+        return image.with_array(array.reshape(*lead, *shape), affine_mm)
+
+    return Sample(
+        key=sample.key,
+        images={view: part(image) for view, image in sample.images.items()},
+        masks={name: part(mask) for name, mask in sample.masks.items()} if pixels or not sample.images else {},
+        labels=sample.labels,
+        fields=sample.fields,
+        mask_values=sample.mask_values,
+    )
+
+
+def read_patch(
+    images: Sequence[Image], fills: Sequence[float], shape: Sequence[int], first: Sequence[int], spatial: Spatial | None
+) -> list[Tensor]:
+    """Read the same patch of several images of one grid.
+
+    Args:
+        images: Labels are read by nearest neighbour, others linearly, both through the same map.
+        fills: What each holds outside its grid.
+        shape: Of the patch.
+        first: Its first voxel.
+        spatial: From patch voxel to unvaried patch voxel; None for the patch as it is.
+
+    Returns:
+        ``(channel…, *shape)``: float32, or the label's own type.
+    """
+    dims = len(shape)
+    matrix = np.eye(dims + 1) if spatial is None else spatial.matrix.copy()
+    matrix[:-1, -1] += first
+    arrays = [image.array.reshape(-1, *image.shape) for image in images]
+    kinds = [None if image.is_label else np.float32 for image in images]
+    if spatial is None or (spatial.displacement is None and is_exact(matrix)):
+        read = [
+            torch.from_numpy(copy_voxels(array, matrix, shape, fill).astype(kind or array.dtype, copy=False))
+            for array, fill, kind in zip(arrays, fills, kinds, strict=True)
+        ]
+    else:
+        places = _places(matrix, spatial, tuple(shape))
+        box = _box(places, images[0].shape)
+        read = []
+        for array, fill, kind in zip(arrays, fills, kinds, strict=True):
+            source = _crop(array, box, fill, kind)
+            read.append(read_nearest(source, places) if kind is None else read_linear(source, places))
+    return [
+        tensor.view(*image.array.shape[: image.array.ndim - dims], *shape)
+        for tensor, image in zip(read, images, strict=True)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _control_points(points: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    return control_points(points, shape).astype(np.float32)
+
+
+def _places(matrix: np.ndarray, spatial: Spatial, shape: tuple[int, ...]) -> Tensor:
+    """Where each voxel of the patch comes from: ``(axis, *shape)``. Affine and displacement are one smooth field."""
+    dims = len(shape)
+    control = None if spatial.displacement is None else spatial.displacement.control
+    points = (2,) * dims if control is None else control.shape[1:]
+    here = _control_points(points, shape)
+    if control is not None:
+        here = here + control
+    moved = matrix[:-1, :-1].astype(np.float32) @ here.reshape(dims, -1) + matrix[:-1, -1:].astype(np.float32)
+    return spread(moved.reshape(dims, *points), shape)
+
+
+def _box(places: Tensor, size: Sequence[int]) -> list[tuple[int, int]]:
+    """The part of the source that is needed, as first and last voxel of each axis; `places` then counts from its first.
+
+    It reaches at most one voxel beyond the image: what lies further out looks the same.
+    """
+    box = []
+    for along, length in zip(places, size, strict=True):
+        low, high = (float(each) for each in along.aminmax())
+        if low < -1 or high > length:
+            along.clamp_(-1, length)
+            low, high = min(max(low, -1), length), max(min(high, length), -1)
+        start = min(int(np.floor(low)), length - 1)
+        box.append((start, max(int(np.ceil(high)), start + 1)))
+        along.sub_(start)
+    return box
+
+
+def _crop(array: np.ndarray, box: Sequence[tuple[int, int]], fill: float, kind: type | None) -> Tensor:
+    """A contiguous copy of a box that may reach beyond the array."""
+    shape = (len(array), *(last - first + 1 for first, last in box))
+    out = np.empty(shape, dtype=kind or array.dtype)
+    inside = [(max(first, 0), min(last + 1, size)) for (first, last), size in zip(box, array.shape[1:], strict=True)]
+    if any(cut != (first, last + 1) for cut, (first, last) in zip(inside, box, strict=True)):
+        out.fill(fill)
+    target = tuple(slice(a - first, b - first) for (a, b), (first, _) in zip(inside, box, strict=True))
+    out[(slice(None), *target)] = array[(slice(None), *(slice(a, b) for a, b in inside))]
+    return torch.from_numpy(out)

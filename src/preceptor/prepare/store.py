@@ -1,0 +1,281 @@
+"""The store: every case prepared once, kept under a hash of what it was made from, read from the disk as far as needed.
+
+A case's file is named by a hash of its input's bytes, of the steps with their fitted state, and of how the task reads its
+mask. So a second call finds what the first has made, a killed one goes on where it stopped, two recipes share what they
+prepare alike, and a changed input is prepared anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preceptor.core.cohort import Case, Cohort, Sample
+from preceptor.core.errors import PreceptorError, PrepareError
+from preceptor.core.plugins import State, Task, Transform
+from preceptor.core.slots import parameters
+from preceptor.core.state import read_state, take_apart, write_state
+from preceptor.intake.read import open_case
+
+from .compose import naming, prepare_sample
+from .prepared import PreparedCase, write_prepared
+
+__all__ = ["Store", "prepare", "prepare_sample"]
+
+#: Changes whenever preparation gives other bytes for the same steps.
+_VERSION = 1
+#: Mapped files a process keeps open: each costs a file handle, of which it may have about a thousand.
+_MOST_OPEN = 256
+
+
+class Store:
+    """The prepared cases of a cohort.
+
+    Args:
+        folder: Where the prepared files lie.
+        cases: ``{key: case}``.
+        files: ``{key: file name}``.
+        steps: With their states.
+        states: What each step was fitted to; None where nothing is fitted.
+        task: Reads the masks.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        cases: dict[str, Case],
+        files: dict[str, str],
+        steps: Sequence[Transform],
+        states: Sequence[State | None],
+        task: Task,
+    ) -> None:
+        self.folder = folder
+        self.steps = tuple(steps)
+        self.states = tuple(states)
+        self._cases = cases
+        self._files = files
+        self._task = task
+        self._open: OrderedDict[str, PreparedCase] = OrderedDict()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self._cases)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": OrderedDict()}  # a worker maps the files for itself
+
+    def prepared(self, key: str) -> PreparedCase:
+        """The case as it lies on the disk.
+
+        Raises:
+            KeyError: There is no such case.
+            PrepareError: Its file is damaged.
+        """
+        name = self._files[key]
+        case = self._open.get(name)
+        if case is None:
+            case = self._open[name] = PreparedCase(self.folder / name)
+            if len(self._open) > _MOST_OPEN:
+                self._open.popitem(last=False)
+        else:
+            self._open.move_to_end(name)
+        return case
+
+    def sample(self, key: str) -> Sample:
+        """A prepared case. Its arrays are mapped: what is not looked at is not read.
+
+        Args:
+            key: The case's key.
+
+        Returns:
+            The task's mask holds class indices (int8, -1 unlabelled), and `mask_values` says what they mean.
+        """
+        prepared, case = self.prepared(key), self._cases[key]
+        return Sample(
+            key=key,
+            images={view: prepared.image(view) for view in prepared.views},
+            masks={name: prepared.mask(name) for name in prepared.masks},
+            labels=case.labels,
+            fields=case.fields,
+            mask_values=self.mask_values,
+        )
+
+    @property
+    def mask_values(self) -> dict[str, dict[int, str]]:
+        """What the values of the task's prepared mask mean."""
+        return {self._task.mask: dict(enumerate(self._task.question.classes))} if self._task.mask else {}
+
+
+def prepare(
+    cohort: Cohort,
+    steps: Sequence[Transform],
+    task: Task,
+    folder: Path,
+    *,
+    fit_on: Sequence[Case],
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Store:
+    """Prepare every case of a cohort, or find it prepared.
+
+    Args:
+        cohort: Whose cases.
+        steps: Transforms in order. Those that have `fit` are fitted on `fit_on`, each after the steps before it.
+        task: Reads the masks: `encode_mask` gives the class indices that are stored.
+        folder: Where to keep the prepared files.
+        fit_on: Cases that fitted steps may see: those of the role `train`.
+        workers: Processes that prepare side by side; 0 prepares in this one.
+        progress: Called with how many cases are done, and how many there are.
+
+    Returns:
+        The store.
+
+    Raises:
+        PrepareError: A case can't be read or prepared; it is named.
+        OSError: The disk is full or not writable.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    fitted, states = _fit(cohort.root, steps, task, folder, fit_on)
+    made_by = _digest(
+        _VERSION, [_written(step) for step in fitted], [_hashed(state) for state in states], _written(task)
+    )
+    files = {case.key: f"{_digest(made_by, _sources(cohort.root, case))}.safetensors" for case in cohort}
+    todo: dict[str, Case] = {}
+    for case in cohort:
+        if files[case.key] not in todo and not PreparedCase.is_whole(folder / files[case.key]):
+            todo[files[case.key]] = case
+    done = len(cohort) - len(todo)
+    for _ in _each(cohort.root, todo, fitted, task, folder, workers):
+        done += 1
+        if progress:
+            progress(done, len(cohort))
+    return Store(folder, {case.key: case for case in cohort}, files, fitted, states, task)
+
+
+def _each(
+    root: Path, todo: dict[str, Case], steps: Sequence[Transform], task: Task, folder: Path, workers: int
+) -> Iterator[None]:
+    if not workers or len(todo) < 2:
+        for name, case in todo.items():
+            yield _prepare_case(root, case, steps, task, folder / name)
+        return
+    with ProcessPoolExecutor(min(workers, len(todo))) as pool:
+        tasks: list[Future[None]] = [
+            pool.submit(_prepare_case, root, case, steps, task, folder / name) for name, case in todo.items()
+        ]
+        try:
+            for each in as_completed(tasks):
+                yield each.result()
+        finally:
+            for each in tasks:
+                each.cancel()
+
+
+def _prepare_case(root: Path, case: Case, steps: Sequence[Transform], task: Task, path: Path) -> None:
+    sample = prepare_sample(open_case(root, case), steps)
+    try:
+        sample = encoded(sample, task)
+    except PreceptorError as error:
+        raise naming(error, case.key) from error
+    write_prepared(path, sample, task.mask)
+
+
+def encoded(sample: Sample, task: Task) -> Sample:
+    """The task's mask as class indices: ``(1, *space)`` int8, -1 where unlabelled."""
+    if task.mask is None or task.mask not in sample.masks:
+        return sample
+    mask = sample.masks[task.mask]
+    index = task.encode_mask(mask.array[:1]).astype(np.int8, copy=False)
+    return replace(sample, masks={**sample.masks, task.mask: mask.with_array(index)})
+
+
+def _fit(
+    root: Path, steps: Sequence[Transform], task: Task, folder: Path, fit_on: Sequence[Case]
+) -> tuple[list[Transform], list[State | None]]:
+    """The steps with their states; what was fitted once on the same cases and the same steps is read back."""
+    fitted: list[Transform] = []
+    states: list[State | None] = []
+    for step in steps:
+        state: State | None = None
+        if hasattr(step, "fit"):
+            before = [_written(each) for each in fitted], [_hashed(each) for each in states]
+            cases = [_sources(root, case) for case in fit_on]
+            path = folder / f"state-{_digest(_VERSION, before, _written(step), cases)}.safetensors"
+            if path.exists():
+                state, _ = read_state(path)
+            else:
+                if not fit_on:
+                    raise PrepareError(
+                        f"{type(step).__name__} is fitted on training cases, and there are none",
+                        where="prepare",
+                        remedy="give `split` a train share",
+                        code="no_fit_cases",
+                    )
+                state = step.fit(prepare_sample(open_case(root, case), fitted) for case in fit_on)
+                write_state(path, state)
+            step = step.with_state(state)  # type: ignore[attr-defined]
+        fitted.append(step)
+        states.append(state)
+    return fitted, states
+
+
+def _sources(root: Path, case: Case) -> list[Any]:
+    """What a case is made from: each source's bytes, and which part of the file."""
+    parts = []
+    for kind, sources in (("image", case.images), ("mask", case.masks)):
+        for name, source in sources.items():
+            file, _, member = source.partition("::")
+            try:
+                parts.append([kind, name, _bytes_of(Path(root) / file), member])
+            except OSError as error:
+                raise PrepareError(
+                    f"the {kind} {name} can't be read: {error.strerror or type(error).__name__}",
+                    where=f"case {case.key}",
+                    expected="a file the cohort's table names",
+                    remedy="copy it back, or exclude the case",
+                    code="file_absent",
+                ) from error
+    return parts
+
+
+def _bytes_of(path: Path) -> str:
+    """A hash of a file, or of every file of a folder, that is worked out once for as long as they are not touched."""
+    if path.is_dir():
+        return _digest(*((each.name, _bytes_of(each)) for each in sorted(path.iterdir()) if each.is_file()))
+    stat = path.stat()
+    return _hash_file(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _hash_file(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _written(plugin: Any) -> list[Any]:
+    """A plug-in as a recipe would write it."""
+    return [type(plugin).__qualname__, {name: getattr(plugin, name, None) for name in parameters(type(plugin))}]
+
+
+def _hashed(state: State | None) -> str | None:
+    if state is None:
+        return None
+    tensors: dict[str, Any] = {}
+    tree = take_apart(state, tensors)
+    return _digest(
+        tree, {name: hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in tensors.items()}
+    )
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
