@@ -127,9 +127,7 @@ def _findings(plan: Plan, patient: int, index: int) -> tuple[dict[str, Any], tup
 def _make_case(plan: Plan, root: Path, patient: _Patient, visit: int, scanner: Scanner) -> Case:
     key = f"{patient.name}-{visit + 1}"
     anatomy = Anatomy.draw(plan.rng(_PERSON, patient.number, 1))
-    # Nobody lies twice the same way: visits are turned apart, so that they are not taken for copies of one picture.
-    turned_deg = 5.0 * (visit - (plan.visits_per_patient - 1) / 2)
-    pose = Pose.draw(plan.rng(_DAY, patient.number, visit), tilt_deg=(turned_deg - 2, turned_deg + 2))
+    pose = _pose(plan, patient.number, visit)
     images, masks = {}, {}
     for view in _views_taken(plan, patient.number, visit):
         grey, truth = _picture(plan, anatomy, pose, patient.lesions, view)
@@ -151,6 +149,13 @@ def _make_case(plan: Plan, root: Path, patient: _Patient, visit: int, scanner: S
             masks[called] = write_mask(plan, root, key, truth, patient.site)
     fields = {"site": plan.sites[patient.site], "sex": patient.sex, "age": patient.age, "visit": visit + 1}
     return Case(key, images, patient.name, masks, patient.labels, fields)
+
+
+def _pose(plan: Plan, patient: int, visit: int) -> Pose:
+    """Nobody lies twice the same way: visits are turned and moved apart, so that no two look like one picture."""
+    apart = visit - (plan.visits_per_patient - 1) / 2
+    drawn = Pose.draw(plan.rng(_DAY, patient, visit), tilt_deg=(8 * apart - 2, 8 * apart + 2))
+    return replace(drawn, shift=(drawn.shift[0] + 0.12 * apart, *drawn.shift[1:]))
 
 
 def _views_taken(plan: Plan, patient: int, visit: int) -> list[int]:

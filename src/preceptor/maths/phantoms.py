@@ -34,7 +34,7 @@ class Pose:
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, tilt_deg: tuple[float, float] = (-4.0, 4.0), shift: float = 0.08) -> Pose:
+    def draw(cls, rng: np.random.Generator, tilt_deg: tuple[float, float] = (-4.0, 4.0), shift: float = 0.05) -> Pose:
         moved = rng.uniform(-shift, shift, _DIMS)
         return cls(math.radians(rng.uniform(*tilt_deg)), tuple(float(each) for each in moved))
 
@@ -56,10 +56,10 @@ class Anatomy:
     grain: np.ndarray
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, blobs: int = 7) -> Anatomy:
-        radii = rng.uniform(0.72, 0.92, _DIMS)
+    def draw(cls, rng: np.random.Generator, blobs: int = 9) -> Anatomy:
+        radii = rng.uniform(0.62, 0.94, _DIMS)
         centres = rng.uniform(-0.6, 0.6, (blobs, _DIMS))
-        axes = rng.uniform(0.12, 0.4, (blobs, _DIMS))
+        axes = rng.uniform(0.15, 0.4, (blobs, _DIMS))
         turns = rng.uniform(0, math.pi, (blobs, 1))
         contrasts = rng.uniform(0.06, 0.16, (blobs, 1)) * rng.choice([-1.0, 1.0], (blobs, 1))
         textures = (rng.normal(0, 1, (6, 6, 6)), rng.normal(0, 1, (20, 20, 20)))
@@ -191,7 +191,7 @@ def body(anatomy: Anatomy, shape: Sequence[int], pose: Pose = Pose(), view: int 
 def _texture(anatomy: Anatomy, grid: Sequence[np.ndarray], shape: Sequence[int], view: int) -> np.ndarray:
     """A person's own unevenness of the grey value, different in each view."""
     coarse, fine = (np.roll(each, view, axis=0) for each in (anatomy.field, anatomy.grain))
-    return 0.035 * smooth_field(coarse, grid, shape) + 0.03 * smooth_field(fine, grid, shape)
+    return 0.04 * smooth_field(coarse, grid, shape) + 0.05 * smooth_field(fine, grid, shape)
 
 
 def chest(anatomy: Anatomy, shape: Sequence[int], pose: Pose = Pose(), view: int = 0) -> np.ndarray:  # noqa: B008
@@ -230,7 +230,7 @@ def chest(anatomy: Anatomy, shape: Sequence[int], pose: Pose = Pose(), view: int
     for row in anatomy.blobs:
         inside = share_inside(ellipsoid(grid, row[:2], row[3:5], row[6]), shape, row[3:5])
         organs += row[7] * inside
-    return np.clip(picture + (texture + 0.35 * organs) * (picture > 0.05), 0, 1)
+    return np.clip(picture + (texture + 0.5 * organs) * (picture > 0.05), 0, 1)
 
 
 def structures(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from preceptor.core.cohort import Case, Cohort, Sample
+from preceptor.core.cohort import ROLES, Case, Cohort, Sample
 from preceptor.core.errors import Problem
 from preceptor.core.plugins import Task
+
+#: Sides of a split: what is fitted on one must not be measured on another.
+_SIDES = {"train": 0, "tune": 0, "adapt": 0, "calibrate": 1, "test": 2, "external": 2}
 
 
 class LeakedPatients:
@@ -18,8 +21,8 @@ class LeakedPatients:
     A model tested on people it was trained on is measured by how well it knows them: on slices of 60 patients with
     random labels a random split reaches an accuracy of 1.0 where 0.5 is the truth.
 
-    Raises: nothing; it returns `Problem` records. A person in two roles is an ``error``; ids that look alike are a
-    ``warning`` as long as they stand in one role.
+    Raises: nothing; it returns `Problem` records. A person on both sides of the split is an ``error``; one in train
+    and tune, and ids that look alike within one role, are a ``warning``.
 
     Source: Yagis et al. 2021, "Effect of data leakage in brain MRI classification", Scientific Reports 11:22544.
 
@@ -42,22 +45,28 @@ class LeakedPatients:
         people: dict[str, list[Case]] = defaultdict(list)
         for case in cohort:
             people[case.cluster].append(case)
-        leaked = [cases for cases in people.values() if len(_roles(cases)) > 1]
-        problems = []
-        if leaked:
-            roles = sorted({role for cases in leaked for role in _roles(cases)})
-            who = f"{len(leaked)} people have" if len(leaked) > 1 else "1 person has"
-            problems.append(
-                Problem(
-                    f"{who} cases in {' and '.join(roles)}",
-                    "split",
-                    "every case of a person in one role",
-                    "split by patient; with given roles, move all cases of a person to one side",
-                    "leaked_patients",
-                    tuple(case.key for cases in leaked for case in cases),
-                )
-            )
-        return problems + _alike(cohort)
+        leaked = [cases for cases in people.values() if len({_SIDES[role] for role in _roles(cases)}) > 1]
+        shared = [cases for cases in people.values() if len(_roles(cases)) > 1 and cases not in leaked]
+        return [*_in_two_roles(leaked, "error"), *_in_two_roles(shared, "warning"), *_alike(cohort)]
+
+
+def _in_two_roles(people: list[list[Case]], severity: Literal["error", "warning"]) -> list[Problem]:
+    if not people:
+        return []
+    roles = [role for role in ROLES if any(role in _roles(cases) for cases in people)]
+    who = f"{len(people)} people have" if len(people) > 1 else "1 person has"
+    spoilt = "every measure" if severity == "error" else "the score that training is steered by, and nothing else,"
+    return [
+        Problem(
+            f"{who} cases in {' and '.join(roles)}: {spoilt} is too good",
+            "split",
+            "every case of a person in one role",
+            "split by patient; with given roles, move all cases of a person to one side",
+            "leaked_patients" if severity == "error" else "shared_patients",
+            tuple(case.key for cases in people for case in cases),
+            severity,
+        )
+    ]
 
 
 def _roles(cases: list[Case]) -> set[str]:
