@@ -247,3 +247,19 @@ def test_a_deeply_supervised_encoder_lends_its_answer():
     images = {view: torch.randn(2, 1, 16, 16) for view in ("t1", "t2")}
     there = {view: torch.ones(2, dtype=torch.bool) for view in ("t1", "t2")}
     assert network(images, there).shape == (2, 3, 16, 16)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_can_be_exported_and_answers_the_same(name):
+    torch.manual_seed(0)
+    network = plugin("networks", name).example().eval()
+    images, present = shown(network)
+    several = name in ("hemis", "dual_net")
+    graph = torch.export.export(network, (images, present) if several else (images["image"],)).module()
+    if several:
+        present[next(iter(present))][0] = False  # the graph was drawn with every view there
+    fed = (images, present) if several else (images["image"],)
+    expected, found = network(*fed), graph(*fed)
+    if isinstance(expected, dict):
+        expected, found = expected["answer"], found["answer"]
+    assert torch.allclose(found, expected, atol=1e-6)

@@ -64,14 +64,17 @@ class ViewEncoders(nn.Module):
         return torch.stack([torch.zeros_like(known) if each is None else each for each in encoded]), mask
 
     def _encode(self, index: int, image: Tensor | None, there: Tensor) -> Tensor | None:
-        if image is None or not there.any():
+        if image is None:
             return None
         encoder = self.encoders[min(index, len(self.encoders) - 1)]
-        if there.all():
-            return _answer(encoder(image))
-        if self.training:
-            seen = _answer(encoder(image[there]))
-            return seen.new_zeros(len(there), *seen.shape[1:]).index_put((there.nonzero()[:, 0],), seen)
+        if not torch.compiler.is_compiling():  # what follows looks at the values, which an exported graph can't
+            if not there.any():
+                return None
+            if there.all():
+                return _answer(encoder(image))
+            if self.training:
+                seen = _answer(encoder(image[there]))
+                return seen.new_zeros(len(there), *seen.shape[1:]).index_put((there.nonzero()[:, 0],), seen)
         mask = there.view(-1, *[1] * (image.ndim - 1))
         seen = _answer(encoder(torch.where(mask, image, 0.0)))
         return torch.where(there.view(-1, *[1] * (seen.ndim - 1)), seen, 0.0)
