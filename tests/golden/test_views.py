@@ -84,6 +84,21 @@ def test_missing_views_pollute_no_batch_statistics():
         assert all(torch.equal(state[name], tensor) for name, tensor in states[0].items())
 
 
+@pytest.mark.answer("L5.1")
+def test_an_encoder_learns_statistics_from_the_cases_that_have_its_view_alone():
+    torch.manual_seed(0)
+    network = plugin("networks", "hemis").example()
+    alone = plugin("networks", "hemis").example()
+    alone.load_state_dict(network.state_dict())
+    images = {view: torch.randn(4, 1, 28, 28) for view in ("frontal", "lateral")}
+    present = {"frontal": torch.ones(4, dtype=torch.bool), "lateral": torch.tensor([True, False, True, False])}
+    network(images, present)
+    alone.views.encoders[1](images["lateral"][[0, 2]])
+    found, expected = network.views.encoders[1].state_dict(), alone.views.encoders[1].state_dict()
+    assert any("running_mean" in name for name in expected)
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
 def _experiment(seed, hide):
     """Three views of six numbers, one of them telling; the views' encoders and the head as in the known answer."""
     torch.manual_seed(seed)

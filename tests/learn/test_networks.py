@@ -249,7 +249,7 @@ def test_a_deeply_supervised_encoder_lends_its_answer():
     assert network(images, there).shape == (2, 3, 16, 16)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["unet", "hemis", "dual_net"])
 def test_a_network_can_be_exported_and_answers_the_same(name):
     torch.manual_seed(0)
     network = plugin("networks", name).example().eval()
