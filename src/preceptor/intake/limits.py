@@ -20,7 +20,7 @@ MAX_PICTURE_PIXELS = 89_478_485
 DEFLATE_LIMIT = 1032
 
 #: Scans shrink by 2 to 20, masked ones by 50. A file beyond this ratio holds next to nothing, or is a trap.
-PLAUSIBLE_RATIO = 250
+PLAUSIBLE_RATIO = 100
 
 #: Unpacked bytes from which the ratio is held against a file. Label maps are mostly background, so they get more.
 SMALL_BYTES = 48 * 2**20

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from preceptor.core.cohort import Case, Sample
-from preceptor.core.errors import PreceptorError, PrepareError, safe_name
+from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import Image
 
 _NIFTI_STARTS = tuple(length.to_bytes(4, order) for length in (348, 540) for order in ("little", "big"))
@@ -44,6 +44,10 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
         )
     try:
         return _read_file(path, member or None, is_label)
+    except PrepareError as error:
+        if error.problem.where:
+            raise
+        raise _placed(error, safe_name(path)) from None
     except OSError as error:
         raise PrepareError(
             f"the file can't be read: {error.strerror or type(error).__name__}",
@@ -124,12 +128,12 @@ def open_case(cohort_root: Path, case: Case, masks: Sequence[str] | None = None)
 def _read(root: Path, case: Case, name: str, source: str, is_label: bool) -> Image:
     try:
         return read_image(root, source, is_label=is_label)
-    except PreceptorError as error:
-        problem = error.problem
-        raise PrepareError(
-            problem.what,
-            where=f"case {case.key}, {'mask' if is_label else 'view'} {name} ({problem.where or safe_name(source)})",
-            expected=problem.expected,
-            remedy=problem.remedy,
-            code=problem.code,
-        ) from error
+    except PrepareError as error:
+        kind = "mask" if is_label else "view"
+        raise _placed(error, f"case {case.key}, {kind} {name} ({error.problem.where})") from error
+
+
+def _placed(error: PrepareError, where: str) -> PrepareError:
+    """The same error with its place."""
+    problem = error.problem
+    return PrepareError(problem.what, where=where, expected=problem.expected, remedy=problem.remedy, code=problem.code)

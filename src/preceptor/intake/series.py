@@ -56,7 +56,7 @@ def read_series(folder: Path, *, is_label: bool = False) -> Image:
             expected=f"the files of one series, at most {_MOST_FILES:,}",
             code="no_image",
         )
-    left_out = [f"{len(others)} other files"] if others else []
+    left_out = ["1 other file" if len(others) == 1 else f"{len(others)} other files"] if others else []
     return _read(files, left_out, is_label, safe_name(folder))
 
 
@@ -73,7 +73,8 @@ def _read(files: Sequence[Path], left_out: list[str], is_label: bool, where: str
     headers = [read_header(path) for path in files]
     kept = [i for i, header in enumerate(headers) if not _is_localizer(header)] or list(range(len(files)))
     if len(kept) < len(files):
-        left_out = [*left_out, f"{len(files) - len(kept)} localizers"]
+        gone = len(files) - len(kept)
+        left_out = [*left_out, "1 localizer" if gone == 1 else f"{gone} localizers"]
     named = Counter(str(headers[i].get("SeriesInstanceUID", "")) for i in kept)
     if len(named) > 1:
         raise PrepareError(

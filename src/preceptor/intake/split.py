@@ -233,13 +233,10 @@ def _deal(
     for kind in sorted(totals, key=lambda kind: (totals[kind], str(kind))):
         for number in [i for i, content in enumerate(contents) if kind in content and i not in chosen]:
             open_roles = [role for role in range(len(names)) if room[role] > 1e-9] or list(range(len(names)))
-            give(
-                number,
-                max(
-                    open_roles,
-                    key=lambda role: (round(float(lacking[kind][role]), 9), round(float(room[role]), 9), -role),
-                ),
-            )
+            need = {
+                role: (round(float(lacking[kind][role]), 9), round(float(room[role]), 9), -role) for role in open_roles
+            }
+            give(number, max(need, key=need.__getitem__))
     _fill_empty(chosen, contents, len(names))
     return {case.key: names[chosen[number]] for number, unit in enumerate(shuffled) for case in unit}
 

@@ -49,7 +49,7 @@ class Medmnist:
     def example(cls) -> Medmnist:
         kept = tempfile.TemporaryDirectory()  # goes when the instance does
         counts = {"train": 2, "val": 1, "test": 1}
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             f"{part}_images": np.zeros((n, 8, 8), np.uint8) + np.arange(8, dtype=np.uint8) for part, n in counts.items()
         }
         arrays |= {f"{part}_labels": np.arange(n, dtype=np.uint8)[:, None] for part, n in counts.items()}
