@@ -6,6 +6,7 @@ them: the manufacturer is the program, and patients are named after their number
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,9 +122,9 @@ def _pixels(data: Dataset, rows: np.ndarray) -> None:
 
 
 def _uid(*names: str) -> str:
-    from pydicom.uid import generate_uid
-
-    return str(generate_uid(prefix=None, entropy_srcs=["preceptor phantom", *map(str, names)]))
+    """An identifier that follows from names: the root 2.25 takes any 128-bit number (PS3.5, B.2)."""
+    digest = hashlib.sha256("/".join(["preceptor phantom", *names]).encode()).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
 def _text(number: float) -> str:

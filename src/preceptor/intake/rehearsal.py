@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -26,13 +27,18 @@ _KNOWN = ("site", "sex", "age", "visit")
 _ROLES = ("train", "train", "tune", "calibrate", "test", "train", "test", "train")
 
 
+#: Calibration cases kept in a rehearsal: a conformal set of 95 % can't be promised from fewer than 19. They are only
+#: predicted, which is quick.
+_TO_CALIBRATE = 24
+
+
 def stand_in(recipe: Recipe, folder: Path, visits: int = 48) -> Cohort:
     """Phantoms of the same task, views, classes and axes as a recipe whose data is not here.
 
     Args:
         recipe: What is asked.
         folder: Where the phantoms are written.
-        visits: How many cases.
+        visits: How many cases at least; more where the split's calibrate share asks for them.
 
     Returns:
         A cohort that the recipe can be tried on, and nothing learnt from; its notes say so.
@@ -40,6 +46,8 @@ def stand_in(recipe: Recipe, folder: Path, visits: int = 48) -> Cohort:
     sections = recipe.sections()
     question = build("tasks", recipe.task).question
     named = _held_out(sections["split"])
+    share = (sections["split"] or {}).get("calibrate") or 1.0
+    visits = max(visits, math.ceil(_TO_CALIBRATE / share))
     plan = Plan(
         visits=visits,
         seed=recipe.seed,
@@ -139,11 +147,15 @@ def _texts(value: Any) -> list[str]:
 
 
 def few_cases(cohort: Cohort, each: int = 2) -> Cohort:
-    """At most `each` cases a role, of different labels where there are such: enough to try every step once."""
+    """At most `each` cases a role, of different labels where there are such: enough to try every step once.
+
+    More calibration cases are kept, for what they fit promises something of its number of cases.
+    """
     by_role: dict[str | None, list[Case]] = defaultdict(list)
     for case in cohort:
         by_role[case.role].append(case)
-    kept = {case.key for cases in by_role.values() for case in _different(cases, each)}
+    number = {role: max(each, _TO_CALIBRATE) if role == "calibrate" else each for role in by_role}
+    kept = {case.key for role, cases in by_role.items() for case in _different(cases, number[role])}
     return cohort.with_cases(case for case in cohort if case.key in kept)
 
 
