@@ -6,6 +6,7 @@ Results go to stdout, messages and progress to stderr; ``--json`` makes stdout o
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from . import console
 
+    # Threads that wait busily slow a shared machine several times over; it must be said before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = given[: given.index("--")] if "--" in given else given
     debug, as_json = "--debug" in options, "--json" in options
