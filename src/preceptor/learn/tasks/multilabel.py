@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from preceptor.core.cohort import Case, Sample
 from preceptor.core.evidence import Question
+from preceptor.learn.labels import label_number
 
 
 class Multilabel:
@@ -38,7 +37,7 @@ class Multilabel:
         return cls(labels=["effusion", "nodule"])
 
     def encode(self, case: Case | Sample) -> dict[str, np.ndarray]:
-        return {"findings": np.array([_number(case.labels.get(name)) for name in self.labels], dtype=np.float32)}
+        return {"findings": np.array([label_number(case, name) for name in self.labels], dtype=np.float32)}
 
     def encode_mask(self, array: np.ndarray) -> np.ndarray:
         raise TypeError("multi-label classification has no dense truth")
@@ -47,9 +46,3 @@ class Multilabel:
 
     def __call__(self, images, targets, rng):
         return images, targets
-
-
-def _number(value: object) -> float:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return math.nan
-    return float(value)  # type: ignore[arg-type]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from preceptor.core.cohort import Case, Sample
 from preceptor.core.evidence import Question
+from preceptor.learn.labels import label_number
 
 
 class Regression:
@@ -18,6 +17,9 @@ class Regression:
         unit: Its unit, for reports ("years", "ml").
 
     The target is ``(1,)`` float32, NaN where unlabelled.
+
+    Raises:
+        CohortError: A label is no number.
 
     Source: the task itself.
 
@@ -39,8 +41,7 @@ class Regression:
         return cls(label="age", unit="years")
 
     def encode(self, case: Case | Sample) -> dict[str, np.ndarray]:
-        value = case.labels.get(self.label)
-        return {self.label: np.array([math.nan if value is None else float(value)], dtype=np.float32)}
+        return {self.label: np.array([label_number(case, self.label)], dtype=np.float32)}
 
     def encode_mask(self, array: np.ndarray) -> np.ndarray:
         raise TypeError("regression has no dense truth")

@@ -54,7 +54,7 @@ class Occlusion:
 
     @classmethod
     def example(cls) -> Occlusion:
-        return cls(window=2, stride=1)
+        return cls(window=8)
 
     def __call__(self, model: Any, batch: Batch, target: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, Tensor]:
         images = {view: image.detach().clone() for view, image in batch.images.items()}

@@ -1,0 +1,130 @@
+"""What holds for every transform: the same seed draws the same, and what is fitted can be sealed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from preceptor.core.applied import Intensity, Nothing, Spatial
+from preceptor.core.errors import PrepareError
+from preceptor.core.slots import plugin
+from preceptor.core.state import put_together, take_apart
+
+from .material import sample, samples
+from .plugins import each, example
+
+
+def ready(name: str, dims: int):
+    """The example, fitted where it can be."""
+    transform = example("transforms", name)
+    if hasattr(transform, "fit"):
+        transform = transform.with_state(transform.fit(samples(dims=dims)))
+    return transform
+
+
+def drawn(transform, given, seed: int):
+    return transform.draw(np.random.default_rng(seed), given)
+
+
+def outcome(applied, given):
+    """What was decided, as arrays that can be compared."""
+    if isinstance(applied, Nothing):
+        return ["nothing"]
+    if isinstance(applied, Intensity):
+        views = given.images if applied.views is None else applied.views
+        return [applied.function(torch.from_numpy(given.images[view].array.copy()).float()).numpy() for view in views]
+    parts = [applied.matrix, applied.shape, applied.affine_mm]
+    return [*parts, None if applied.displacement is None else applied.displacement.control]
+
+
+def tried(name: str):
+    """Volumes and pictures that the transform takes; what it refuses, it refuses with a known error."""
+    for dims in (3, 2):
+        given = sample(dims)
+        try:
+            yield given, ready(name, dims), dims
+        except PrepareError:
+            continue
+
+
+def accepted(name: str):
+    found = []
+    for given, transform, dims in tried(name):
+        try:
+            drawn(transform, given, 0)
+        except PrepareError:
+            continue
+        found.append((given, transform, dims))
+    return found
+
+
+@each("transforms")
+def test_takes_volumes_or_pictures(slot, name):
+    assert accepted(name)
+
+
+@each("transforms")
+def test_the_same_seed_draws_the_same(slot, name):
+    for given, transform, _ in accepted(name):
+        for seed in range(5):
+            first, second = drawn(transform, given, seed), drawn(transform, given, seed)
+            assert type(first) is type(second) and first.parameters == second.parameters
+            for one, other in zip(outcome(first, given), outcome(second, given), strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+@each("transforms")
+def test_the_sample_is_left_as_it_was(slot, name):
+    for given, transform, dims in accepted(name):
+        drawn(transform, given, 1)
+        untouched = sample(dims)
+        np.testing.assert_array_equal(given.reference.array, untouched.reference.array)
+        np.testing.assert_array_equal(given.masks["label"].array, untouched.masks["label"].array)
+
+
+@each("transforms")
+def test_what_is_drawn_can_be_applied(slot, name):
+    for given, transform, dims in accepted(name):
+        for seed in range(5):
+            applied = drawn(transform, given, seed)
+            assert isinstance(applied, (Spatial, Intensity, Nothing))
+            if isinstance(applied, Spatial):
+                assert applied.matrix.shape == (dims + 1, dims + 1) and np.isfinite(applied.matrix).all()
+                assert abs(np.linalg.det(applied.matrix)) > 1e-9, "the map can be turned back"
+                assert applied.shape is None or (len(applied.shape) == dims and min(applied.shape) > 0)
+                assert (applied.shape is None) <= (applied.affine_mm is None), "another affine needs a shape"
+                if applied.affine_mm is not None:
+                    # One voxel step on the new grid is the same step in the patient, by either way.
+                    step = given.reference.affine_mm[:3, :3][:, :dims] @ applied.matrix[:dims, :dims]
+                    np.testing.assert_allclose(step, applied.affine_mm[:3, :dims], atol=1e-6)
+                if applied.displacement is not None:
+                    assert applied.displacement.control.shape[0] == dims
+            elif isinstance(applied, Intensity):
+                for before, after in zip(given.images.values(), outcome(applied, given), strict=False):
+                    assert after.shape == before.array.shape and after.dtype == np.float32
+                    assert np.isfinite(after).all()
+
+
+@each("transforms")
+def test_an_inverse_brings_the_values_back(slot, name):
+    for given, transform, _ in accepted(name):
+        applied = drawn(transform, given, 2)
+        if isinstance(applied, Intensity) and applied.inverse is not None:
+            before = torch.from_numpy(given.reference.array.copy()).float()
+            torch.testing.assert_close(applied.inverse(applied.function(before.clone())), before, rtol=1e-3, atol=1e-2)
+
+
+@each("transforms")
+def test_a_fitted_state_can_be_sealed(slot, name):
+    transform = example("transforms", name)
+    if not hasattr(transform, "fit"):
+        pytest.skip("nothing is fitted")
+    cls, (given, _, dims) = plugin(slot, name), accepted(name)[0]
+    state = transform.fit(samples(dims=dims))
+    tensors: dict = {}
+    sealed = put_together(take_apart(state, tensors), tensors)
+    assert type(transform.with_state(sealed)) is cls and transform.with_state(sealed) is not transform
+    one, other = (drawn(transform.with_state(each), given, 0) for each in (state, sealed))
+    for first, second in zip(outcome(one, given), outcome(other, given), strict=True):
+        np.testing.assert_array_equal(first, second)
