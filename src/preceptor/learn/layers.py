@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
 Norm = Literal["instance", "batch", "group", "none"]
 
 
-def convolution(space_dims: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
-    """The convolution of a space."""
-    return {2: nn.Conv2d, 3: nn.Conv3d}[space_dims]  # type: ignore[return-value]
+def convolution(space_dims: int) -> Any:
+    """The class of convolutions of a space."""
+    return {2: nn.Conv2d, 3: nn.Conv3d}[space_dims]
 
 
-def transposed_convolution(space_dims: int) -> type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]:
-    """The transposed convolution of a space."""
-    return {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}[space_dims]  # type: ignore[return-value]
+def transposed_convolution(space_dims: int) -> Any:
+    """The class of transposed convolutions of a space."""
+    return {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}[space_dims]
 
 
 def max_pool(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def balanced_weights(counts: Sequence[int]) -> np.ndarray:
+def balanced_weights(counts: Sequence[int] | np.ndarray) -> np.ndarray:
     """``(class,)`` n / (K n_k): every class weighs the same in total, and the mean case weighs 1.
 
     Raises:
@@ -17,7 +17,7 @@ def balanced_weights(counts: Sequence[int]) -> np.ndarray:
     return number.sum() / (len(number) * number)
 
 
-def effective_number_weights(counts: Sequence[int], beta: float) -> np.ndarray:
+def effective_number_weights(counts: Sequence[int] | np.ndarray, beta: float) -> np.ndarray:
     """``(class,)`` (1 - beta) / (1 - beta^n_k), scaled to sum to K.
 
     Args:
@@ -47,7 +47,7 @@ def positive_weight(positives: int, total: int) -> float:
     return (total - positives) / positives
 
 
-def _counted(counts: Sequence[int]) -> np.ndarray:
+def _counted(counts: Sequence[int] | np.ndarray) -> np.ndarray:
     number = np.asarray(counts, dtype=float)
     if (number <= 0).any():
         raise ValueError(f"class {int(np.argmin(number))} has no case: its weight is not defined")

@@ -226,7 +226,7 @@ def overlap_sums(
     return tuple((part if factor is None else part * factor).flatten(2).sum(2) for part in parts)  # type: ignore[return-value]
 
 
-def dice_of_sums(intersection: Tensor, answered: Tensor, reference: Tensor, smoothing: float = 0.0) -> Tensor:
+def dice_of_sums(intersection: Tensor, answered: Tensor, reference: Tensor, *, smoothing: float = 0.0) -> Tensor:
     """``(2 intersection + smoothing) / (answered + reference + smoothing)``; 1 where all of these are 0.
 
     With an empty reference and no smoothing this is 0 with gradient 0: nothing is learnt there.
@@ -246,13 +246,14 @@ def soft_dice(probability: Tensor, reference: Tensor, *, squared: bool = False, 
         squared: V-Net's denominator ``sum p^2 + sum g^2`` instead of ``sum p + sum g``.
         smoothing: Added to numerator and denominator, in voxels.
     """
-    return dice_of_sums(*overlap_sums(probability, reference, squared=squared), smoothing)
+    return dice_of_sums(*overlap_sums(probability, reference, squared=squared), smoothing=smoothing)
 
 
 def generalised_dice_of_sums(
     intersection: Tensor,
     answered: Tensor,
     reference: Tensor,
+    *,
     weighting: Literal["square", "simple", "uniform"] = "square",
     smoothing: float = 0.0,
 ) -> Tensor:
@@ -273,5 +274,5 @@ def generalised_dice_of_sums(
     weights = torch.where(there, 1 / torch.where(there, reference, 1.0) ** power, 0.0)
     largest = weights.amax(1, keepdim=True)
     weights = torch.where(there, weights, torch.where(largest > 0, largest, 1.0))
-    sums = ((weights * part).sum(1) for part in (intersection, answered, reference))
-    return dice_of_sums(*sums, smoothing)
+    common, ours, theirs = ((weights * part).sum(1) for part in (intersection, answered, reference))
+    return dice_of_sums(common, ours, theirs, smoothing=smoothing)

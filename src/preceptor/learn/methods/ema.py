@@ -38,6 +38,8 @@ class EMA(nn.Module):
         ['bias', 'weight']
     """
 
+    steps: Tensor
+
     def __init__(self, decay: Annotated[float, Ge(0), Lt(1)] = 0.999) -> None:
         super().__init__()
         self.decay = decay

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from preceptor.core.batch import Directive, EpochEnd
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import BundleError, RecipeError
+from preceptor.core.files import refuse_bundle
 from preceptor.core.state import read_state
 from preceptor.maths.first_layer import for_channels
 
@@ -44,6 +45,8 @@ class Transfer(nn.Module):
         >>> Transfer(weights="runs/source", mode="two_stage", unfreeze_after=5).mode
         'two_stage'
     """
+
+    network: nn.Module
 
     def __init__(
         self,
@@ -109,6 +112,7 @@ def _read_weights(path: Path) -> Mapping[str, Tensor]:
     Raises:
         BundleError: The file is damaged.
     """
+    refuse_bundle(path)
     if path.with_suffix(".json").is_file():
         return read_state(path)[0]
     from safetensors import SafetensorError

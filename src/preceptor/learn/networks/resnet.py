@@ -69,7 +69,7 @@ class ResNet(nn.Module):
         self.relu = nn.ReLU()
         self.maxpool = max_pool(dims, 3, 2, padding=1) if stem == "large" else nn.Identity()
 
-        entering = 64
+        entering, stages = 64, []
         for stage, number in enumerate(_BLOCKS[layers]):
             inner = 64 * 2**stage
             blocks = []
@@ -77,7 +77,8 @@ class ResNet(nn.Module):
                 stride = 2 if stage > 0 and index == 0 else 1
                 blocks.append(_Block(dims, entering, inner, inner * expansion, stride, norm, three=expansion == 4))
                 entering = inner * expansion
-            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+            stages.append(nn.Sequential(*blocks))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
 
         self.pooled = nn.Sequential(global_mean_pool(dims), nn.Flatten())
         self.drop = nn.Dropout(dropout)

@@ -203,7 +203,7 @@ class _Level(nn.Module):
                     leaving,
                     kernel,
                     stride if index == 0 else 1,
-                    padding=margin,  # type: ignore[arg-type]
+                    padding=margin,
                     bias=bias,
                 )
             )

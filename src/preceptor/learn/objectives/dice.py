@@ -71,7 +71,7 @@ class Dice:
 
     def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         reference, known = losses.as_reference(target, output.shape[1], output.dtype)
-        sums = losses.overlap_sums(
+        sums: tuple[Tensor, ...] = losses.overlap_sums(
             losses.as_probability(output, target),
             reference,
             squared=self.denominator == "squared",
@@ -84,7 +84,7 @@ class Dice:
             present = counted.any(0, keepdim=True)
         else:
             present = counted
-        wrong = torch.where(present, 1 - losses.dice_of_sums(*sums, self.smoothing), 0.0)
+        wrong = torch.where(present, 1 - losses.dice_of_sums(*sums, smoothing=self.smoothing), 0.0)
         mean = wrong.sum(1) / present.sum(1).clamp_min(1)
         return torch.where(counted.any(1), mean, 0.0)
 

@@ -64,11 +64,12 @@ class GeneralisedDice:
 
     def loss(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         reference, known = losses.as_reference(target, output.shape[1], output.dtype)
-        sums = losses.overlap_sums(losses.as_probability(output, target), reference, known=known, weight=weight)
+        probability = losses.as_probability(output, target)
+        sums: tuple[Tensor, ...] = losses.overlap_sums(probability, reference, known=known, weight=weight)
         if not target.is_floating_point() and not self.background:
             sums = tuple(part[:, 1:] for part in sums)
-        wrong = 1 - losses.generalised_dice_of_sums(*sums, self.weighting, self.smoothing)
-        return torch.where(self.count(target) > 0, wrong, 0.0)
+        overlap = losses.generalised_dice_of_sums(*sums, weighting=self.weighting, smoothing=self.smoothing)
+        return torch.where(self.count(target) > 0, 1 - overlap, 0.0)
 
     def count(self, target: Tensor) -> Tensor:
         return (losses.labelled_count(target) > 0).float()
