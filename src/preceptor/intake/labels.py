@@ -34,5 +34,10 @@ def as_label_map(array: np.ndarray, path: Path) -> np.ndarray:
             remedy="resample label maps by nearest neighbour, at their source",
             code="label_not_whole",
         )
-    low, high = array.min(initial=0), array.max(initial=0)
-    return array.astype(np.result_type(np.min_scalar_type(int(low)), np.min_scalar_type(int(high))))
+    return array.astype(smallest_integer(array.min(initial=0), array.max(initial=0)))
+
+
+def smallest_integer(low: float, high: float) -> np.dtype:
+    """The smallest integer type that holds `low` to `high`; signed only where `low` is below 0."""
+    names = ("u1", "u2", "u4", "u8") if low >= 0 else ("i1", "i2", "i4", "i8")
+    return next(np.dtype(name) for name in names if np.iinfo(name).min <= low and high <= np.iinfo(name).max)

@@ -156,7 +156,8 @@ def _parse(head: bytes, path: Path) -> _Header:
             expected=f"a vox_offset of {length} or more",
             code="nifti_offset",
         )
-    affine, meta = _geometry(fields, min(len(shape), 3), path)
+    with np.errstate(invalid="ignore"):  # a signalling NaN in the header is refused below, not warned of
+        affine, meta = _geometry(fields, min(len(shape), 3), path)
     slope, intercept = float(fields["scl_slope"]), float(fields["scl_inter"])
     if not np.isfinite(slope) or slope == 0:  # by the standard: not scaled
         slope, intercept = 1.0, 0.0

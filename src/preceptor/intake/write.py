@@ -12,6 +12,8 @@ from preceptor.core.errors import PrepareError
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 
+from .labels import smallest_integer
+
 _PICTURES = ("png", "jpeg", "bmp", "tiff", "array")
 
 
@@ -36,11 +38,14 @@ def write_map(path: Path, array: np.ndarray, like: Image) -> Path:
             expected="a map on the image's own grid",
             code="grid_differs",
         )
-    array = _smallest(array) if array.dtype.kind in "biu" else array.astype(np.float32)
+    whole = array.dtype.kind in "biu"
+    array = array.astype(
+        smallest_integer(array.min(initial=0), array.max(initial=0)) if whole else np.float32, copy=False
+    )
     is_picture = like.meta.get("source_format") in _PICTURES and array.ndim == 2
     suffix = ".png" if is_picture and array.dtype in (np.uint8, np.uint16) else ".nii.gz"
     path = path.with_name(path.name + suffix)
-    write_image(path, Image(array[None], like.affine_mm, is_label=array.dtype.kind in "iu", meta=like.meta))
+    write_image(path, Image(array[None], like.affine_mm, is_label=whole, meta=like.meta))
     return path
 
 
@@ -70,13 +75,6 @@ def write_image(path: Path, image: Image) -> None:
         )
     with write_aside(path) as aside:
         aside.write_bytes(content)
-
-
-def _smallest(array: np.ndarray) -> np.ndarray:
-    low, high = int(array.min(initial=0)), int(array.max(initial=0))
-    if low >= 0:
-        return array.astype(np.min_scalar_type(high), copy=False)
-    return array.astype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high)), copy=False)
 
 
 def _nifti(image: Image) -> bytes:
