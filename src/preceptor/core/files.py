@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import BundleError
+from .errors import BundleError, safe_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,11 +22,13 @@ _MOST_HEADER_BYTES = 100 * 2**20
 
 
 @contextmanager
-def write_aside(path: Path) -> Iterator[Path]:
+def write_aside(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Write to a file beside `path`, which takes its place once it is whole and on the disk.
 
     Args:
         path: The file to write; what was there stays until the new one is whole.
+        durable: Wait until the disk has it. False is for what can be made again: whole for every process at once, but
+            after a power failure perhaps missing or cut short, which its reader must notice.
 
     Yields:
         The file to write to, in the same folder.
@@ -40,9 +42,11 @@ def write_aside(path: Path) -> Iterator[Path]:
     aside = Path(name)
     try:
         yield aside
-        _flush(aside)
+        if durable:
+            _flush(aside)
         aside.replace(path)
-        _flush(path.parent)
+        if durable:
+            _flush(path.parent)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
@@ -89,6 +93,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors.torch import load_file
 
     path = Path(path)
+    refuse_bundle(path)
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         expected, record = beside["sha256"], beside["record"]
@@ -101,6 +106,29 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return load_file(path), record
     except (OSError, SafetensorError, ValueError) as error:
         raise _damaged(path, "its tensors can't be read") from error
+
+
+def refuse_bundle(path: Path) -> None:
+    """Name the command that was meant where a sealed bundle is taken for a file of weights.
+
+    Raises:
+        BundleError: The file is a bundle.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return
+    with path.open("rb") as stream:
+        starts_as_zip = stream.read(4) == b"PK\x03\x04"
+        stream.seek(max(0, path.stat().st_size - 512))
+        is_sealed = b"preceptor bundle " in stream.read()
+    if starts_as_zip and is_sealed:
+        raise BundleError(
+            "this is a sealed bundle, not the weights of a training",
+            where=safe_name(path),
+            expected="a file or a folder below the run's `fits`",
+            remedy="`preceptor predict BUNDLE INPUT` predicts with it; to train on, name the run it was sealed from",
+            code="bundle_as_checkpoint",
+        )
 
 
 def _refuse_impossible_header(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from preceptor.core.slots import build
 from preceptor.core.state import read_state, write_state
 from preceptor.prove.grouping import group_name
 
+#: Numbers in one window: a gigabyte. More is a mistake, or meant to exhaust the memory.
+_MOST_NUMBERS = 2**28
 _FACTS, _PREPARE, _SAFEGUARDS = "group.json", "prepare.safetensors", "safeguards.safetensors"
 
 
@@ -84,21 +87,23 @@ def read_groups(run_folder: Path) -> list[Group]:
 
 
 def read_group(facts: Mapping[str, Any]) -> Group:
-    """A group from its facts."""
-    inputs = facts["inputs"]
-    return Group(
-        str(facts["name"]),
-        tuple(map(str, facts["members"])),
-        Inputs(
-            tuple(map(str, inputs["views"])),
-            int(inputs["channels"]),
-            int(inputs["space_dims"]),
-            tuple(map(int, inputs["patch"])),
-            tuple(map(str, inputs["fields"])),
-        ),
-        dict(facts["expected"]),
-        {str(role): int(number) for role, number in facts["cases"].items()},
+    """A group from its facts.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: They are not such facts.
+    """
+    given = facts["inputs"]
+    inputs = Inputs(
+        tuple(map(str, given["views"])),
+        int(given["channels"]),
+        int(given["space_dims"]),
+        tuple(map(int, given["patch"])),
+        tuple(map(str, given["fields"])),
     )
+    if len(inputs.patch) != inputs.space_dims or not 0 < math.prod(inputs.patch) * inputs.channels <= _MOST_NUMBERS:
+        raise ValueError("no image is of this size")
+    cases = {str(role): int(number) for role, number in facts["cases"].items()}
+    return Group(str(facts["name"]), tuple(map(str, facts["members"])), inputs, dict(facts["expected"]), cases)
 
 
 def members_of(run_folder: Path, index: int, group: Group) -> dict[str, Path]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from preceptor.core.errors import BundleError, TrainError
-from preceptor.core.files import write_aside
+from preceptor.core.files import refuse_bundle, write_aside
 from preceptor.core.state import read_state, write_state
 
 _PLACES = ("last-a", "last-b")
@@ -77,6 +77,7 @@ def load_weights(network: torch.nn.Module, path: Path) -> Mapping[str, Any]:
     Raises:
         BundleError: The file is damaged or its tensors do not fit the network.
     """
+    refuse_bundle(path)
     weights, record = read_state(Path(path).with_suffix(".safetensors"))
     try:
         network.load_state_dict(weights)
