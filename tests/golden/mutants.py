@@ -80,7 +80,7 @@ MUTANTS += [
 MUTANTS += [
     Mutant("L1.1", "maths.losses", "(probability**2, reference**2) if squared", "(probability, reference) if squared"),
     Mutant("L1.1", "maths.losses", "(2 * intersection + smoothing)", "(2 * intersection)"),
-    Mutant("L1.1", "maths.losses", "answered + reference + smoothing", "answered + reference + smoothing + 1e-5"),
+    Mutant("L1.1", "maths.losses", "denominator = answered + reference + smoothing", "denominator = answered + reference + 1.0"),
     Mutant("L1.1", "learn.objectives.dice", "if self.pooled:", "if False:"),
     Mutant("L1.2", "learn.objectives.dice", "counted[:, 0] = False", "counted[:, 0] = True"),
     Mutant("L1.2", "maths.losses", '{"square": 2, "simple": 1, "uniform": 0}', '{"square": 1, "simple": 2, "uniform": 0}'),
