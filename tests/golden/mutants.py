@@ -209,13 +209,27 @@ MUTANTS += [
     Mutant("L14.5", "maths.intervals", "integers(0, size, size=(size, columns)", "integers(0, size, size=(size // 2, columns)"),
     Mutant("L14.6", "prove.gates.no_leak", '"leaked_patients", ', ""),
     Mutant("L14.6", "prove.gates.no_leak", "if not found:", "if found:"),
-    Mutant("L14.7", "maths.calibration", "np.arange(bins + 1) / bins", "np.linspace(0, 1, bins + 1)"),
+    Mutant("L14.7", "maths.calibration", "np.asarray(probability).astype(np.float32)", "np.asarray(probability)"),
     Mutant("L14.7", "maths.calibration", "edges = (np.arange(bins + 1) / bins).astype(np.float32)", "edges = np.arange(bins + 1) / bins"),
     Mutant("L14.7", "maths.calibration", "np.average(gap, weights=points.count[filled])", "np.average(gap)"),
     Mutant("L14.7", "maths.calibration", "share @ (observed - prevalence) ** 2", "share @ (values - prevalence) ** 2"),
     Mutant("L14.7", "maths.calibration", "len(part) * share * (1 - share)", "len(part) * share"),
     Mutant("L14.7", "maths.calibration", "_newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), logit(probability))", "_newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), np.zeros(len(truth)))"),
-    Mutant("L14.7", "maths.calibration", "a * second - b * first", "a * second + b * first"),
+    Mutant("L14.7", "maths.calibration", 'slope if part == "slope" else intercept', 'intercept if part == "slope" else slope'),
     Mutant("L14.14", "maths.intervals", "share + z**2 / (2 * trials)", "share"),
     Mutant("L14.14", "maths.intervals", "betaincinv(successes, trials - successes + 1, tail)", "betaincinv(successes + 1, trials - successes, tail)"),
+]
+
+# Phantoms and cohort checks.
+MUTANTS += [
+    Mutant("I7.1", "maths.phantom_heads", '"AD": (0.05, 0.85, 0.10)', '"AD": (0.0, 0.90, 0.10)'),
+    Mutant("I7.1", "maths.phantom_heads", "_SMALL = ((False, False), (False, True), (True, False))", "_SMALL = ((False, False), (True, False), (False, True))"),
+    Mutant("I7.1", "maths.phantom_heads", "return (1 + float(np.mean(np.asarray(patients) != 0))) / 2", "return float(np.mean(np.asarray(patients) != 0))"),
+    Mutant("I7.1", "maths.phantom_heads", "1 - by\n", "by\n"),
+    Mutant("I12.9", "intake.duplicates", "SAME_PICTURE = 0.98", "SAME_PICTURE = 0.92"),
+    Mutant("I12.9", "intake.duplicates", "np.nonzero(np.abs(likeness) > same_picture)", "np.nonzero(likeness > same_picture)"),
+    Mutant("I12.9", "intake.duplicates", "rows - rows.mean(axis=1, keepdims=True)", "rows"),
+    Mutant("I12.9", "intake.duplicates", "for quarter in range(4):", "for quarter in range(1):"),
+    Mutant("I12.9", "intake.duplicates", "while leader.get(cluster, cluster) != cluster:", "while False:"),
+    Mutant("I12.9", "intake.checks.duplicates", "    if len(sides) > 1:", "    if len(sides) > 2:"),
 ]

@@ -21,6 +21,9 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 #: Numbers held at once while a statistic is evaluated: bounds memory, and keeps a block in the processor's cache.
 _BLOCK = 2**22
 
+#: Counters that are filled at once: they stay in the processor's cache, since draws hit them in any order.
+_COUNTED_AT_ONCE = 2**16
+
 
 class Interval(NamedTuple):
     """Where the true value lies, at a level of confidence.
@@ -74,11 +77,16 @@ class Resamples:
     @cached_property
     def counts(self) -> np.ndarray:
         """``(cluster, resample)`` how often each cluster was drawn: every column adds up to the number of clusters."""
-        size = len(self.names)
-        drawn = np.random.default_rng(self.seed).integers(0, size, size=(size, self.number), dtype=np.int32)
-        drawn *= np.int32(self.number)
-        drawn += np.arange(self.number, dtype=np.int32)
-        return np.bincount(drawn.ravel(), minlength=size * self.number).reshape(size, self.number).astype(np.float64)
+        size, generator = len(self.names), np.random.default_rng(self.seed)
+        counts = np.empty((size, self.number))
+        width = max(1, _COUNTED_AT_ONCE // size)
+        for start in range(0, self.number, width):
+            columns = min(width, self.number - start)
+            drawn = generator.integers(0, size, size=(size, columns), dtype=np.int32)
+            drawn = drawn * np.int32(columns) + np.arange(columns, dtype=np.int32)
+            block = np.bincount(drawn.ravel(), minlength=size * columns)
+            counts[:, start : start + columns] = block.reshape(size, columns)
+        return counts
 
     @cached_property
     def key(self) -> str:

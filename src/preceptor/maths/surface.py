@@ -103,30 +103,42 @@ def surface_distances(truth: np.ndarray, answer: np.ndarray, spacing: Sequence[f
     ours, theirs = surface(truth[box]), surface(answer[box])
     if not ours.any() or not theirs.any():
         return None
-    scale = np.asarray(spacing, dtype=np.float64)
-    return SurfaceDistances(_directed(ours, theirs, scale), _directed(theirs, ours, scale))
+    points = [_points(each, spacing) for each in (ours, theirs)]
+    return SurfaceDistances(_directed(ours, theirs, *points), _directed(theirs, ours, *reversed(points)))
 
 
 def _box(truth: np.ndarray, answer: np.ndarray) -> tuple[slice, ...] | None:
     """The smallest box that holds both masks; None where both are empty."""
     either = truth | answer
-    box = []
-    for axis in range(either.ndim):
-        filled = np.flatnonzero(either.any(axis=tuple(other for other in range(either.ndim) if other != axis)))
-        if not len(filled):
-            return None
-        box.append(slice(filled[0], filled[-1] + 1))
-    return tuple(box)
+    flat = either.any(axis=0)  # along the slowest axis first: whole planes at once
+    sides = [flat.any(axis=tuple(other for other in range(flat.ndim) if other != axis)) for axis in range(flat.ndim)]
+    if not flat.any():
+        return None
+    box = tuple(_span(side) for side in sides)
+    first = either[(slice(None), *box)].reshape(len(either), -1).any(axis=1)
+    return (_span(first), *box)
 
 
-def _directed(here: np.ndarray, there: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """``(voxels of here,)`` distance of each to the nearest voxel of there; those on both come first, with 0."""
+def _span(filled: np.ndarray) -> slice:
+    where = np.flatnonzero(filled)
+    return slice(int(where[0]), int(where[-1]) + 1)
+
+
+def _points(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """``(voxel, axis)`` places of a mask's voxels, in the unit of the spacing, in the array's order."""
+    flat = np.flatnonzero(mask)  # several times faster than asking for an index per axis at once
+    places = np.unravel_index(flat, mask.shape)
+    return np.stack([place * float(side) for place, side in zip(places, spacing, strict=True)], axis=1)
+
+
+def _directed(here: np.ndarray, there: np.ndarray, points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """``(voxels of here,)`` distance of each to the nearest voxel of there."""
     from scipy.spatial import KDTree
 
-    apart = np.argwhere(here & ~there)
-    distances = np.zeros(np.count_nonzero(here))
-    if len(apart):
-        # Unbalanced trees are faster to build, and each is asked once.
-        tree = KDTree(np.argwhere(there) * scale, leafsize=16, compact_nodes=False, balanced_tree=False)
-        distances[len(distances) - len(apart) :] = tree.query(apart * scale)[0]
+    apart = ~there[here]
+    distances = np.zeros(len(points))
+    if apart.any():
+        # An unbalanced tree is faster to build, and it is asked once.
+        tree = KDTree(others, leafsize=16, compact_nodes=False, balanced_tree=False)
+        distances[apart] = tree.query(points[apart])[0]
     return distances
