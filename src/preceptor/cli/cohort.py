@@ -103,7 +103,7 @@ def _new(path: Path) -> None:
 
     if path.exists():
         raise RecipeError(
-            "the output exists already", where=str(path), remedy="name another file with --out", code="exists"
+            "the output exists already", where=path.name, remedy="name another file with --out", code="exists"
         )
 
 

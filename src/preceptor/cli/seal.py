@@ -37,7 +37,7 @@ def seal(
     if out.exists() and not fresh:
         raise RecipeError(
             "the bundle exists already",
-            where=str(out),
+            where=out.name,
             expected="a new name",
             remedy="name another file with -o, or say --fresh to replace it",
             code="exists",
