@@ -83,7 +83,7 @@ def _squeezed(word: str) -> str:
 def dotted(path: Path) -> str:
     """A path as text: ``augment.flip.chance``, ``train.patch[1]``; places in a list of plug-ins go without saying."""
     text = ""
-    for step, following in zip(path, (*path[1:], None), strict=True):
+    for step, following in zip(path, (*path[1:], None), strict=False):
         if isinstance(step, int) and not isinstance(following, str):
             text += f"[{step}]"
         elif not isinstance(step, int):
