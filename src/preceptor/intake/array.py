@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,8 +17,8 @@ from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from .labels import as_label_map
 from .limits import check_dimensions, check_ratio, check_stored
 
-_KEPT_BYTES = 256 * 2**20
 _CHUNK = 1 << 20
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)  # what zipfile raises
 
 
 def read_array(path: Path, *, member: str | None = None, is_label: bool = False) -> Image:
@@ -71,8 +72,11 @@ def members(path: Path) -> dict[str, tuple[int, ...]]:
     with _opened(path) as archive:
         found = {}
         for name in archive.namelist():
-            with archive.open(name) as file:
-                found[name.removesuffix(".npy")] = _header(file, path)[0]
+            try:
+                with archive.open(name) as file:
+                    found[name.removesuffix(".npy")] = _header(file, path)[0]
+            except _DAMAGE as error:
+                raise _damaged(path) from error
         return found
 
 
@@ -100,7 +104,7 @@ def _cached(path: Path, name: str, size: int, changed: int) -> np.ndarray:
                 check_stored(file.tell() + math.prod(shape) * dtype.itemsize, entry.file_size, path)
                 array = np.empty(math.prod(shape), dtype)
                 _fill(array, file, path)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise _damaged(path) from error
     array = array.reshape(shape, order="F" if fortran else "C")
     array.setflags(write=False)
@@ -138,7 +142,7 @@ def _header(file: BinaryIO | Any, path: Path) -> tuple[tuple[int, ...], bool, np
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
         shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
-    except (ValueError, KeyError, EOFError, SyntaxError, TypeError, OverflowError, zipfile.BadZipFile) as error:
+    except (*_DAMAGE, ValueError, KeyError, SyntaxError, TypeError, OverflowError) as error:
         raise _damaged(path) from error
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise PrepareError(

@@ -1,7 +1,8 @@
-"""The border to pydicom: its errors and warnings carry values of the file, so they end here."""
+"""The border to pydicom: its errors, warnings and log carry names and values of the file, so they end here."""
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from preceptor.core.errors import PrepareError, safe_name
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
     """Turn whatever a damaged file makes pydicom and its decoders raise into one error that shows no value of it."""
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -27,3 +31,5 @@ def guarded(path: Path) -> Iterator[None]:
             remedy="export it again, uncompressed if it was compressed; 12-bit JPEG needs `preceptor[jpeg-gpl]`",
             code="dicom_damaged",
         ) from None
+    finally:
+        log.setLevel(level)

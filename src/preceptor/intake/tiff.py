@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def read_tiff(path: Path, *, member: str | None = None, is_label: bool = False) 
     """
     import tifffile
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # it logs the file's name, perhaps a person's
     meta: dict[str, Any] = {"source_format": "tiff", "geometry": UNKNOWN_GEOMETRY}
     try:
         with tifffile.TiffFile(path) as file:
@@ -49,6 +51,8 @@ def read_tiff(path: Path, *, member: str | None = None, is_label: bool = False) 
             axes = _checked_axes(part.axes, shape, path)
             page = part.keyframe
             array, displayed = _decoded(part, page, number, path)
+            if array.shape != shape:
+                raise damaged(path)
             if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not is_label:
                 array = array if displayed else _inverted(array, page.bitspersample)
                 meta["inverted"] = "white was zero"

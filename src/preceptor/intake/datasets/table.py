@@ -198,6 +198,7 @@ class Table:
         self._exclude("a second image of the same view", excluded)
         for identity, parts in groups.items():
             name = "-".join("" if value is None else str(value) for value in identity)
+            self._patient([row for part in parts for found in part.values() for row in found], name)
             for number, part in enumerate(parts):
                 merged = [
                     {**row, "_images": {view: next(iter(row["_images"].values()))}}
@@ -221,19 +222,19 @@ class Table:
         return Case(
             key=key,
             images={view: images[view] for view in sorted(images, key=lambda v: order.index(v) if v in order else -1)},
-            patient=self._patient(rows, key),
+            patient=self._patient(rows, name),
             masks={mask: source for row in reversed(rows) for mask, source in row["_masks"].items()},
             labels={label: self._label(rows, column, key) for label, column in self._labels.items()},
             fields={field: _first(row[column] for row in rows) for field, column in self._fields.items()},
         )
 
-    def _patient(self, rows: list[dict[str, Any]], key: str) -> str | None:
+    def _patient(self, rows: list[dict[str, Any]], name: str) -> str | None:
         if self.patient is None:
             return None
         named = {row[self.patient] for row in rows}
         if len(named) > 1 or None in named:
             raise CohortError(
-                f"case {key} has {'no patient' if None in named else 'two patients'}",
+                f"case {case_key(name, keep_names=self.keep_names)} has {'no patient' if None in named else 'two patients'}",
                 expected=f"one value of '{self.patient}' for all rows of a case",
                 remedy="fill the column, drop the rows, or add the patient column to `case`",
                 code="case_patient",

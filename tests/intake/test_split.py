@@ -1,0 +1,203 @@
+"""Splits: no person on two sides for any cohort, shares near those asked, the same for the same seed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from preceptor.core.cohort import Case, Cohort
+from preceptor.core.errors import CohortError
+from preceptor.intake.split import SHARES, folds, leave_one_out, refuse_leak, split
+
+SITES = ["north", "south", "east", None]
+FAST = settings(max_examples=150, deadline=None)
+
+
+@st.composite
+def cohorts(draw, smallest=8):
+    """Any mixture of named and unnamed patients, merged groups, sites, and labels of which some are missing."""
+    number = draw(st.integers(smallest, 60))
+    people = draw(st.integers(smallest, number))
+    cases = []
+    for index in range(number):
+        person = index if index < people else draw(st.integers(0, people - 1))
+        merged = f"g{person // 2}" if draw(st.booleans()) and person < 4 else None
+        cases.append(
+            Case(
+                key=f"c{index:03d}",
+                images={"image": f"{index}.png"},
+                patient=f"p{person}" if person % 5 else None,
+                group=merged,
+                labels={"label": draw(st.sampled_from([0, 1, 2, None, float("nan")]))},
+                fields={"site": draw(st.sampled_from(SITES))},
+            )
+        )
+    return Cohort(tuple(cases), Path())
+
+
+def sides(cohort):
+    found = defaultdict(set)
+    for case in cohort:
+        found[case.cluster].add(case.role)
+    return found
+
+
+def largest(cohort):
+    return max(Counter(case.cluster for case in cohort).values())
+
+
+@FAST
+@given(cohorts(), st.integers(0, 5), st.sampled_from([None, "label", "site"]))
+def test_nobody_is_on_two_sides_and_shares_are_near(cohort, seed, stratify):
+    asked = {"train": 0.5, "tune": 0.1, "calibrate": 0.15, "test": 0.25}
+    if len(sides(cohort)) < 4:
+        return
+    made = split(cohort, asked | {"stratify": stratify}, seed) if has(cohort, stratify) else None
+    if made is None:
+        return
+    assert all(len(roles) == 1 for roles in sides(made).values())
+    assert [case.key for case in made] == [case.key for case in cohort]
+    counts = Counter(case.role for case in made)
+    assert set(counts) == set(SHARES)
+    for role, share in asked.items():
+        assert abs(counts[role] - share * len(cohort)) <= 3 * largest(cohort) + 1
+    assert made == split(cohort, asked | {"stratify": stratify}, seed)
+    assert (
+        made.digest() == split(cohort.with_cases(reversed(cohort.cases)), asked | {"stratify": stratify}, seed).digest()
+    )
+
+
+def has(cohort, name):
+    return (
+        name is None
+        or any(case.labels.get(name) == case.labels.get(name) is not None for case in cohort)
+        or any(case.fields.get(name) is not None for case in cohort)
+    )
+
+
+def test_shares_are_exact_to_a_case_where_each_person_has_one():
+    cohort = Cohort(tuple(Case(f"c{i}", {"image": str(i)}, labels={"y": i % 2}) for i in range(100)), Path())
+    asked = {"train": 0.6, "tune": 0.1, "calibrate": 0.1, "test": 0.2, "stratify": "y"}
+    for seed in range(5):
+        made = split(cohort, asked, seed)
+        assert Counter((case.role, case.labels["y"]) for case in made) == {
+            (role, y): round(asked[role] * 50) for role in SHARES for y in (0, 1)
+        }
+    assert split(cohort, asked, 0).digest() != split(cohort, asked, 1).digest()
+
+
+def test_people_with_many_images_are_not_kept_for_training():
+    """Dealing the largest first would leave the test set to people with one image each."""
+    cases = [
+        Case(f"p{p:02d}i{i}", {"image": "a"}, patient=f"p{p}") for p in range(40) for i in range(10 if p < 10 else 1)
+    ]
+    seen = Counter()
+    for seed in range(40):
+        made = split(Cohort(tuple(cases), Path()), {"train": 0.7, "test": 0.3}, seed)
+        seen.update({case.patient for case in made.with_role("test") if int(case.patient[1:]) < 10})
+    assert len(seen) == 10 and min(seen.values()) >= 3
+
+
+@FAST
+@given(cohorts(), st.integers(0, 3), st.integers(2, 4), st.sampled_from([None, "label"]))
+def test_every_case_is_tested_once_and_by_others_than_its_people(cohort, seed, number, stratify):
+    if len(sides(cohort)) < 2 * number or not has(cohort, stratify):
+        return
+    made = folds(cohort, number, seed, stratify=stratify)
+    tested = Counter(case.key for part in made for case in part.with_role("test"))
+    assert tested == dict.fromkeys((case.key for case in cohort), 1)
+    for part in made:
+        assert all(len(roles) == 1 for roles in sides(part).values())
+    assert made == folds(cohort, number, seed, stratify=stratify)
+
+
+def test_folds_keep_the_proportion_of_the_other_roles():
+    cohort = Cohort(tuple(Case(f"c{i}", {"image": str(i)}) for i in range(200)), Path())
+    dealt = split(cohort, {"train": 0.6, "tune": 0.1, "calibrate": 0.1, "test": 0.2}, 0)
+    for part in folds(dealt, 5, 0):
+        counts = Counter(case.role for case in part)
+        assert counts["test"] == 40
+        assert (counts["train"], counts["tune"], counts["calibrate"]) == (120, 20, 20)
+    assert {case.role for case in folds(cohort, 4, 0)[0]} == {"train", "test"}
+
+
+def site_cohort():
+    cases = [
+        Case(f"{site}{i}", {"image": "a"}, patient=f"{site}{i}", fields={"site": site})
+        for site, number in (("north", 12), ("south", 6), ("east", 3))
+        for i in range(number)
+    ]
+    cases.append(Case("crossing", {"image": "a"}, patient="north0", fields={"site": "south"}))
+    cases.append(Case("nowhere", {"image": "a"}, patient="nobody"))
+    return Cohort(tuple(cases), Path())
+
+
+def test_folds_by_site_never_part_a_site():
+    for part in folds(site_cohort(), 2, 0, by="site"):
+        roles = defaultdict(set)
+        for case in part:
+            roles[case.fields.get("site")].add(case.role)
+        assert roles["north"] == roles["south"]  # one person was seen at both
+        assert all(len(found) == 1 for found in roles.values())
+    with pytest.raises(CohortError, match="can't fill 4"):
+        folds(site_cohort(), 4, 0, by="site")
+
+
+def test_leaving_one_site_out():
+    made = dict(leave_one_out(site_cohort(), "site"))
+    assert list(made) == ["east", "north", "south", None]
+    for value, part in made.items():
+        assert {case.fields.get("site") for case in part.with_role("test")} == {value}
+        assert value not in {case.fields.get("site") for case in part.with_role("train")}
+        refuse_leak(part)
+    assert made["north"].exclusions == (("seen under another site too", 1),)
+    assert "crossing" not in {case.key for case in made["north"]}
+    with pytest.raises(CohortError, match="1 value"):
+        leave_one_out(site_cohort(), "scanner")
+
+
+def test_held_out_values_take_their_people_out_of_training():
+    asked = {"train": 0.8, "test": 0.2, "external": {"site": ["south"]}, "adapt": {"site": ["east"]}}
+    made = split(site_cohort(), asked, 0)
+    assert {case.fields["site"] for case in made.with_role("external")} == {"south"}
+    assert {case.fields["site"] for case in made.with_role("adapt")} == {"east"}
+    assert "north0" not in {case.key for case in made}  # the same person is external
+    assert made.exclusions == (("the same person is held out under another value", 1),)
+    assert {case.role for case in made} == {"train", "test", "external", "adapt"}
+    with pytest.raises(CohortError, match="no case has site 'west'"):
+        split(site_cohort(), asked | {"external": {"site": ["west"]}}, 0)
+    for part in folds(made, 3, 0):
+        assert part.with_role("external") == made.with_role("external")
+
+
+def test_given_roles_are_kept_or_refused():
+    cases = (
+        Case("a", {"image": "a"}, patient="1", role="train"),
+        Case("b", {"image": "b"}, patient="2", role="test"),
+        Case("c", {"image": "c"}, patient="1", role="train"),
+    )
+    cohort = Cohort(cases, Path())
+    assert split(cohort, {"given": True}, 0) is cohort
+    leaking = Cohort((*cases, Case("d", {"image": "d"}, patient="2", role="train")), Path())
+    with pytest.raises(CohortError, match="two roles at once: b, d"):
+        split(leaking, {"given": True}, 0)
+    assert not any(case.role is None for case in split(leaking, {"train": 0.5, "test": 0.5}, 0))
+
+
+def test_what_cannot_be_dealt_is_refused():
+    two = Cohort((Case("a", {"image": "a"}), Case("b", {"image": "b"})), Path())
+    with pytest.raises(CohortError, match="can't fill 3"):
+        split(two, {"train": 0.5, "tune": 0.2, "test": 0.3}, 0)
+    with pytest.raises(CohortError, match="no case has 'grade'"):
+        split(two, {"train": 0.5, "test": 0.5, "stratify": "grade"}, 0)
+
+
+def test_numbers_are_spread_by_their_quintiles():
+    cohort = Cohort(tuple(Case(f"c{i:03d}", {"image": "a"}, fields={"age": i + 0.5}) for i in range(100)), Path())
+    made = split(cohort, {"train": 0.5, "test": 0.5, "stratify": "age"}, 3)
+    for low in range(0, 100, 20):
+        assert sum(low <= case.fields["age"] < low + 20 for case in made.with_role("test")) == 10
