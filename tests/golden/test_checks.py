@@ -1,0 +1,144 @@
+"""I12.9: the copies in a public chest X-ray collection: eight pairs, and people under two ids brought together."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from preceptor.core.cohort import Case, Cohort
+from preceptor.core.image import Image
+from preceptor.core.slots import build
+from preceptor.intake.duplicates import find_pairs, merge_duplicates, thumbnail, unpack
+from preceptor.intake.survey import survey
+
+pytestmark = pytest.mark.answer("I12.9")
+
+CHEST = "cxr_covid_ieee8023"
+
+
+def cohort_of(folder) -> Cohort:
+    with (folder / "metadata.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    cases = [Case(f"row-{place:03}", {"image": row["image"]}, row["patientid"]) for place, row in enumerate(rows)]
+    return Cohort(tuple(cases), folder)
+
+
+@pytest.fixture(scope="module")
+def surveyed(request):
+    from tests.conftest import SHARED
+
+    if not (SHARED / CHEST).is_dir():
+        pytest.skip(f"real data {CHEST} is not here")
+    return survey(cohort_of(SHARED / CHEST), [build("checks", "duplicates")])
+
+
+def test_eight_pairs_and_no_other(surveyed):
+    patients = {case.key: case.patient for case in surveyed.cohort}
+    assert len(surveyed.cohort) == 289 and len(set(patients.values())) == 143
+    found = sorted(tuple(sorted((patients[pair.first], patients[pair.second]))) for pair in surveyed.pairs)
+    assert found == [("178", "97")] * 4 + [("285", "339")] * 3 + [("364", "364")]
+    assert all(pair.form == "as it is" and pair.correlation > 0.999 for pair in surveyed.pairs)
+    assert sum(pair.identical for pair in surveyed.pairs) == 4, "178 and 97 are encoded anew, the rest are not"
+
+
+def test_the_next_pair_is_far_away(surveyed):
+    """Among different people: at most 0.94 alike, 0.67 in fine detail, however they are turned."""
+    facts = surveyed.facts["duplicates"]
+    small = {(key, "image"): unpack(fact["image"]["thumbnail"]) for key, fact in facts.items()}
+    alike = find_pairs(small, same_picture=0.9, same_detail=0.0)
+    assert 0.92 < max(abs(pair.correlation) for pair in alike if abs(pair.correlation) < 0.98) < 0.945
+    assert len(find_pairs(small, same_picture=0.5, same_detail=0.7)) == 8
+
+
+def test_people_under_two_ids_are_brought_together(surveyed):
+    merged = merge_duplicates(surveyed.cohort, surveyed.pairs)
+    clusters = {case.patient: {each.cluster for each in merged if each.patient == case.patient} for case in merged}
+    assert clusters["97"] == clusters["178"] and clusters["285"] == clusters["339"]
+    assert len({cluster for each in clusters.values() for cluster in each}) == 141
+    assert all(len(each) == 1 for each in clusters.values()), "a person is not torn apart"
+    assert [case.patient for case in merged] == [case.patient for case in surveyed.cohort], "what the data said stays"
+
+
+def test_a_split_by_patient_would_leak_and_is_reported(surveyed):
+    """All of 97 to train and all of 178 to test: a split by patient, and four pictures on both sides."""
+    roles = {"178": "test", "339": "test"}
+    apart = [Case(c.key, c.images, c.patient, role=roles.get(c.patient, "train")) for c in surveyed.cohort]
+    problems = surveyed.problems_of(Cohort(tuple(apart), surveyed.cohort.root))
+    assert {problem.code: len(problem.cases) for problem in problems} == {
+        "duplicates_across_split": 14,
+        "duplicates_within_patient": 2,
+    }
+    assert problems[0].severity == "error" and problems[1].severity == "warning"
+
+
+def altered(picture: np.ndarray) -> dict[str, np.ndarray]:
+    """What people do to a picture before it is stored a second time. ``(x, y)`` uint8."""
+    from PIL import Image as Pillow
+
+    opened = Pillow.fromarray(picture)
+
+    def jpeg(quality: int) -> np.ndarray:
+        stream = io.BytesIO()
+        opened.save(stream, "JPEG", quality=quality)
+        return np.asarray(Pillow.open(stream))
+
+    return {
+        "JPEG 40": jpeg(40),
+        "half": np.asarray(opened.resize((opened.width // 2, opened.height // 2), Pillow.Resampling.BILINEAR)),
+        "brighter": np.clip(0.8 * picture.astype(float) + 40, 0, 255).astype(np.uint8),
+        "mirrored": picture[::-1],
+        "turned": np.rot90(picture),
+        "upside down": picture[:, ::-1],
+        "inverted": 255 - picture,
+        "inverted and mirrored": 255 - picture[::-1],
+    }
+
+
+def test_altered_copies_are_found(surveyed):
+    """JPEG 40, half the size and brightness stay above 0.999; mirrors, turns and inversions count as what they are."""
+    from preceptor.intake.read import read_image
+
+    chosen = surveyed.cohort.cases[::24]
+    for case in chosen:
+        picture = read_image(surveyed.cohort.root, case.images["image"]).array.mean(axis=0).astype(np.uint8)
+        copies = {"original": picture} | altered(picture)
+        small = {(case.key, name): thumbnail(Image(each[None], np.eye(4))) for name, each in copies.items()}
+        found = {pair.second_view: pair for pair in find_pairs(small) if pair.first_view == "original"}
+        assert set(found) == set(altered(picture))
+        for name in ("JPEG 40", "half", "brighter"):
+            assert found[name].correlation > 0.998 and found[name].form == "as it is"
+        assert found["mirrored"].form == "mirrored"
+        assert found["upside down"].form == "turned 180° and mirrored"
+        assert found["inverted"].correlation < -0.98 and found["inverted"].form == "inverted"
+        assert found["turned"].form.startswith("turned")
+    crop = picture[: int(0.9 * picture.shape[0]), : int(0.9 * picture.shape[1])]
+    pair = {("a", "i"): thumbnail(Image(picture[None], np.eye(4))), ("b", "i"): thumbnail(Image(crop[None], np.eye(4)))}
+    assert not find_pairs(pair), "crops are not found, and the documentation says so"
+
+
+@pytest.mark.slow
+def test_exact_repeats_in_pneumonia_and_none_elsewhere(shared_data):
+    """17 repeats inside train, 8 train pictures in val, one picture twice in test; none crosses into test."""
+    arrays = np.load(shared_data("pneumoniamnist") / "pneumoniamnist.npz", allow_pickle=False)
+    small, hashes = {}, {}
+    for part in ("train", "val", "test"):
+        for place, picture in enumerate(arrays[f"{part}_images"]):
+            small[f"{part}-{place}", "image"] = thumbnail(Image(picture[None], np.eye(4)))
+            hashes[f"{part}-{place}", "image"] = picture.tobytes().hex()
+    pairs = find_pairs(small, hashes)
+    assert all(pair.identical for pair in pairs), "nothing is taken for a copy that is none"
+    parts = [tuple(sorted(key.partition("-")[0] for key in (pair.first, pair.second))) for pair in pairs]
+    assert set(parts) == {("train", "train"), ("train", "val"), ("test", "test")}
+    again = {pair.second for pair, part in zip(pairs, parts, strict=True) if part == ("train", "train")}
+    in_val = {key for pair in pairs for key in (pair.first, pair.second) if key.startswith("val")}
+    assert (len(again), len(in_val)) == (17, 8)
+
+
+def test_volumes_of_different_people_are_none(shared_data):
+    folder = shared_data("hippocampus_msd_task04")
+    images = sorted((folder / "images").glob("*.nii.gz"))[:60]
+    cases = [Case(path.name, {"image": f"images/{path.name}"}) for path in images]
+    assert not survey(Cohort(tuple(cases), folder), [build("checks", "duplicates")]).pairs
