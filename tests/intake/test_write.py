@@ -82,7 +82,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
     before = sorted(tmp_path.iterdir())
 
     def full(self, content):
-        with open(self, "wb") as file:
+        with self.open("wb") as file:
             file.write(content[:10])
         raise OSError(28, "No space left on device")
 

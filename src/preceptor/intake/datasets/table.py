@@ -233,8 +233,9 @@ class Table:
             return None
         named = {row[self.patient] for row in rows}
         if len(named) > 1 or None in named:
+            key = case_key(name, keep_names=self.keep_names)
             raise CohortError(
-                f"case {case_key(name, keep_names=self.keep_names)} has {'no patient' if None in named else 'two patients'}",
+                f"case {key} has {'no patient' if None in named else 'two patients'}",
                 expected=f"one value of '{self.patient}' for all rows of a case",
                 remedy="fill the column, drop the rows, or add the patient column to `case`",
                 code="case_patient",
