@@ -102,9 +102,9 @@ def test_generalised_dice(weighting, value):
 @pytest.mark.answer("L1.2")
 def test_an_absent_class_weighs_like_the_rarest_that_is_there():
     intersection, answered = tensor([[1.0, 0.5, 0.0]]), tensor([[2.0, 1.0, 0.5]])
-    reference = tensor([[2.0, 1.0, 0.0]])
+    reference = tensor([[4.0, 2.0, 0.0]])
     found = losses.generalised_dice_of_sums(intersection, answered, reference)
-    weights = tensor([1 / 4, 1.0, 1.0])
+    weights = tensor([1 / 16, 1 / 4, 1 / 4])
     expected = 2 * (weights * intersection).sum() / (weights * (answered + reference)).sum()
     close(found, [expected.item()])
     alone = losses.generalised_dice_of_sums(tensor([[0.0, 0.0]]), tensor([[1.0, 2.0]]), tensor([[0.0, 0.0]]))
