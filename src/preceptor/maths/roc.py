@@ -159,6 +159,8 @@ def sensitivity_band(
         return lines
 
     middle = on_grid(np.ones((len(resamples.names), 1)))[0]
+    if np.isnan(middle).any():
+        return middle, middle, middle
     width = max(1, 2**22 // max(len(order), 1))
     blocks = [on_grid(resamples.counts[:, at : at + width]) for at in range(0, resamples.number, width)]
     lower, upper = np.nanquantile(np.concatenate(blocks), [(1 - level) / 2, (1 + level) / 2], axis=0)
