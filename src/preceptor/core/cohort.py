@@ -157,9 +157,15 @@ class Cohort:
         return replace(self, cases=tuple(cases))
 
     def digest(self) -> str:
-        """A hash of every case and its role: the same cohort and the same split give the same sixteen letters."""
-        rows = [_row(case) for case in sorted(self.cases, key=lambda case: case.key)]
-        return hashlib.sha256(json.dumps(rows, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        """A hash of every case and its role: the same cohort and the same split give the same sixteen letters.
+
+        Values count as text and missing ones not at all, so that a cohort written and read again is the same.
+        """
+        rows = [
+            {column: _text(value) for column, value in _row(case).items() if not _is_missing(value)}
+            for case in sorted(self.cases, key=lambda case: case.key)
+        ]
+        return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
 
     def table(self) -> pandas.DataFrame:
         """One row a case: key, patient, group, role, ``image:<view>``, ``mask:<name>``, ``label:<name>``, fields."""
@@ -244,6 +250,11 @@ def _row(case: Case) -> dict[str, Any]:
 
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _text(value: Any) -> str:
+    """A table turns 1 into 1.0 as soon as another row has no value there."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _case(row: dict[str, Any]) -> Case:
