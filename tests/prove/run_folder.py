@@ -116,7 +116,7 @@ def segmentation_folder(folder: Path, cases: int = 26, *, passed: bool = True, a
         Verdict(
             "at_least",
             passed,
-            f"dice: the lower bound {mean.interval[0]:.3f} is {'above' if passed else 'below'} {0.6 if passed else 0.99}",
+            f"dice: the lower bound {mean.interval[0]:.3f} is {'above 0.6' if passed else 'below 0.99'}",
         ),
         Verdict("no_leak", True, "no patient and no image stands on both sides of the split"),
     )
@@ -318,10 +318,17 @@ def regression_folder(folder: Path, cases: int = 20) -> Path:
 
 # -------------------------------------------------------------------- pieces
 
-_SEGMENTATION = "study: hippocampus\nseed: 7\ntask: {segmentation: {labels: {anterior: 1, posterior: 2}}}\nnetwork: {unet: {channels: [16, 32]}}\n"
-_CLASSIFICATION = (
-    "study: chest X-ray\nseed: 1\ntask: {classification: {label: finding, classes: [COVID-19, other finding]}}\n"
-)
+_SEGMENTATION = """\
+study: hippocampus
+seed: 7
+task: {segmentation: {labels: {anterior: 1, posterior: 2}}}
+network: {unet: {channels: [16, 32]}}
+"""
+_CLASSIFICATION = """\
+study: chest X-ray
+seed: 1
+task: {classification: {label: finding, classes: [COVID-19, other finding]}}
+"""
 _MULTILABEL = "study: two findings\nseed: 1\n"
 _REGRESSION = "study: age from a scan\nseed: 1\ntask: {regression: {label: age_years, unit: years}}\n"
 
@@ -359,7 +366,7 @@ def _write(folder, cohort, rows, findings, verdicts, problems, recipe, anonymous
 def _log(folder: Path, fits: list[str], score, epochs: int = 30) -> None:
     with (folder / "log.jsonl").open("w") as stream:
         for place, fit in enumerate(fits):
-            for epoch in range(epochs):
+            for epoch in range(1, epochs + 1):
                 value = 0.2 + 1.1 * float(np.exp(-epoch / 7)) + 0.03 * place
                 losses = {"loss": value, "dice": 0.6 * value, "cross_entropy": 0.4 * value}
                 record = {

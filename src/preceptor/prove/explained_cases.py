@@ -13,7 +13,7 @@ from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from .explanation import Explanation
 from .pictures import heat_layer, most_shown, view_of
 from .sprites import figure
-from .wording import called, described
+from .wording import called, described, words
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def readings(explanations: Sequence[Explanation]) -> list[tuple[str, str, str]]:
     settings = {name: given for each in explanations for name, given in each.settings.items()}
     found = []
     for name, given in settings.items():
-        told = ", ".join(f"{key} {_said(value)}" for key, value in given.items())
+        told = ", ".join(f"{words(key)} {value}" for key, value in given.items() if value is not None)
         found.append((called("explainers", name), described("explainers", name), told))
     return found
 
@@ -68,7 +68,3 @@ def _view(explanation: Explanation, name: str) -> tuple[str, tuple[Mapping[str, 
 def _scaled(array: np.ndarray) -> np.ndarray:
     size = np.abs(np.nan_to_num(array))
     return size / (float(size.max()) or 1.0)
-
-
-def _said(value: Any) -> str:
-    return "by itself" if value is None else str(value)

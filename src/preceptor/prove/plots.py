@@ -13,12 +13,15 @@ from markupsafe import Markup
 
 from preceptor.core.evidence import Finding, Predictions
 
-from .svg import Chart, padded
+from .svg import Chart, padded, ticks
 from .wording import number, words
 
 #: How the name of a level axis begins where the curve is compared with the diagonal.
 _DIAGONAL = ("false_positive", "confidence", "predicted", "probability", "expected")
 _MOST_LINES = 7
+
+#: More dots than this in one row of a chart are thinned.
+MOST_DOTS = 300
 
 _Line = tuple[list[float], list[float]]
 _Value = Callable[[Mapping[str, Any]], float | None]
@@ -41,9 +44,9 @@ def training_plots(epochs: Sequence[Mapping[str, Any]], score_name: str = "tunin
         score_name: What the tuning score measures.
     """
     fits = list(dict.fromkeys(str(each.get("fit", "0")) for each in epochs))
-    if not epochs:
-        return []
-    last = max(int(each["epoch"]) for each in epochs) + 1
+    last = max((int(each["epoch"]) for each in epochs), default=0)
+    if last < 2:
+        return []  # one epoch is a point, not a course
     plots = []
     names = list(dict.fromkeys(name for each in epochs for name in each.get("losses", {})))[:_MOST_LINES]
     losses = {name: {fit: _series(epochs, fit, _loss(name)) for fit in fits} for name in names}
@@ -65,19 +68,20 @@ def curve_plots(name: str, finding: Finding) -> list[Plot]:
         name: The finding's, for headings.
         finding: Its curves' axes are in the order drawn: x, y, lower, upper.
     """
-    groups: dict[tuple[str, str], dict[str, Mapping[str, list]]] = {}
-    for label, curve in _curves(finding):
+    groups: dict[tuple[str, str, str], dict[str, Mapping[str, list]]] = {}
+    for kind, label, curve in _curves(finding):
         axes = list(curve)
         if len(axes) >= 2 and all(isinstance(curve[axis], (list, tuple)) for axis in axes[:2]) and curve[axes[0]]:
-            groups.setdefault((axes[0], axes[1]), {})[label] = curve
+            groups.setdefault((kind, axes[0], axes[1]), {})[label] = curve
     plots = []
-    for (across, up), curves in groups.items():
+    for (kind, across, up), curves in groups.items():
         shown = dict(list(curves.items())[:_MOST_LINES])
         left = len(curves) - len(shown)
         caption = f"{left} further curves are not drawn." if left else ""
         if any(len(curve) >= 4 for curve in shown.values()):
             caption = f"Bands and bars: {finding.level * 100:.0f} % interval. {caption}".strip()
-        plots.append(Plot(f"{name}: {words(up)} by {words(across)}", _curve_chart(shown, across, up), caption))
+        title = name if kind.lower() in name.lower() else f"{name}, {words(kind)}"
+        plots.append(Plot(title, _curve_chart(shown, across, up), caption))
     return plots
 
 
@@ -137,7 +141,7 @@ def case_plot(groups: Sequence[tuple[str, Mapping[str, float]]], axis: str, cent
         left=left,
     )
     for index, (label, values) in enumerate(known):
-        for key, value in values.items():
+        for key, value in _thinned(values):
             # The same case is always at the same height: scatter tells dots apart and means nothing.
             scatter = int(hashlib.sha256(key.encode()).hexdigest()[:6], 16) / 0xFFFFFF - 0.5
             chart.point(value, count - index + 0.5 * scatter, f"{key}: {number(value)}", radius=3.6)
@@ -199,14 +203,12 @@ def said(finding: Finding) -> str:
 # -------------------------------------------------------------------- parts
 
 
-def _curves(finding: Finding) -> list[tuple[str, Mapping[str, list]]]:
-    """A finding's own curves and those of its parts, each named by its part."""
-    own = list(finding.curves.items())
+def _curves(finding: Finding) -> list[tuple[str, str, Mapping[str, list]]]:
+    """``(kind, whose, curve)`` of a finding and of its parts."""
+    found = [(kind, "all", curve) for kind, curve in finding.curves.items()]
     for part, each in finding.parts.items():
-        own += [
-            (f"{part}" if len(each.curves) == 1 else f"{part}, {words(label)}", c) for label, c in each.curves.items()
-        ]
-    return [(words(label), curve) for label, curve in own]
+        found += [(kind, words(part), curve) for kind, curve in each.curves.items()]
+    return found
 
 
 def _curve_chart(curves: Mapping[str, Mapping[str, list]], across: str, up: str) -> Markup:
@@ -245,7 +247,7 @@ def _loss(name: str) -> _Value:
 
 
 def _series(epochs: Sequence[Mapping[str, Any]], fit: str, value: _Value) -> _Line:
-    points = [(int(each["epoch"]) + 1, value(each)) for each in epochs if str(each.get("fit", "0")) == fit]
+    points = [(int(each["epoch"]), value(each)) for each in epochs if str(each.get("fit", "0")) == fit]
     known = sorted((x, float(y)) for x, y in points if y is not None and math.isfinite(y))
     return [x for x, _ in known], [y for _, y in known]
 
@@ -254,7 +256,8 @@ def _lines(lines: Mapping[str, Mapping[str, _Line]], last: int, axis: str, alt: 
     values = [y for fits in lines.values() for _, ys in fits.values() for y in ys]
     low, high = min(values), max(values)
     y = (0.0, high * 1.05) if 0 <= low < 0.5 * high else padded(low, high)
-    chart = Chart((1, max(last, 2)), y, "epoch", axis, alt)
+    whole = sorted({round(tick) for tick in ticks(1, last) if 1 <= round(tick) <= last} | {1})
+    chart = Chart((1, last), y, "epoch", axis, alt, x_ticks=[(tick, str(tick)) for tick in whole])
     for series, (name, fits) in enumerate(lines.items()):
         for place, (fit, (xs, ys)) in enumerate(fits.items()):
             told = words(name) if len(fits) == 1 else f"{words(name)}, fit {fit}"
@@ -280,6 +283,14 @@ def _unit_range(values: Sequence[float]) -> tuple[float, float]:
         max(padded_low, 0.0) if low >= 0 else padded_low,
         min(padded_high, 1.0) if low >= 0 and high <= 1 else padded_high,
     )
+
+
+def _thinned(values: Mapping[str, float]) -> list[tuple[str, float]]:
+    """At most `MOST_DOTS` of a group, evenly chosen in order of their values, the ends among them."""
+    ordered = sorted(values.items(), key=lambda each: (each[1], each[0]))
+    if len(ordered) <= MOST_DOTS:
+        return ordered
+    return [ordered[round(at * (len(ordered) - 1) / (MOST_DOTS - 1))] for at in range(MOST_DOTS)]
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -33,6 +33,7 @@ class Record:
         evidence: Findings, verdicts, problems; empty where there are none.
         explanations: A few cases' maps.
         question: What was asked.
+        task: The recipe's task; None where there is no recipe.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Record:
     evidence: Evidence
     explanations: Sequence[Explanation]
     question: Question
+    task: Any = None
 
     @classmethod
     def read(cls, folder: Path) -> Record:
@@ -55,7 +57,8 @@ class Record:
         """
         resolved = _yaml(folder / "resolved.yaml")
         table = folder / "predictions.parquet"
-        question = _question(resolved, table)
+        task = _task(resolved)
+        question = _question(table) if task is None else task.question
         evidence = folder / "evidence.json"
         cohort = folder / "cohort.parquet"
         return cls(
@@ -69,6 +72,7 @@ class Record:
             evidence=Evidence.read(evidence) if evidence.exists() else Evidence({}),
             explanations=[Explanation.read(path) for path in sorted((folder / "explanations").glob("*.npz"))],
             question=question,
+            task=task,
         )
 
     @property
@@ -108,13 +112,16 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return list(records.values())
 
 
-def _question(resolved: Mapping[str, Any], table: Path) -> Question:
-    """Of the recipe's task; where there is no recipe, as the predictions' columns tell."""
-    if resolved.get("task"):
-        try:
-            return build("tasks", resolved["task"]).question
-        except (PreceptorError, TypeError):
-            pass  # a task of another release or package: the columns tell enough for a report
+def _task(resolved: Mapping[str, Any]) -> Any:
+    """The recipe's task; None where there is no recipe, or the task is of a package that is not installed here."""
+    try:
+        return build("tasks", resolved["task"]) if resolved.get("task") else None
+    except (PreceptorError, TypeError):
+        return None
+
+
+def _question(table: Path) -> Question:
+    """What was asked, as the predictions' columns tell."""
     if not table.exists():
         return Question("unknown", "answer", ())
     import pandas

@@ -42,7 +42,9 @@
     return canvas;
   };
   const round = (value) => {
-    const text = Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) < 5e-4 ? "0" : value.toPrecision(3);
+    const size = Math.abs(value);
+    if (size < 1e-12) return "0";
+    const text = size >= 100 ? value.toFixed(0) : size < 1e-3 ? value.toExponential(1) : value.toPrecision(3);
     return text.replace("-", "\u2212");
   };
 
@@ -139,7 +141,7 @@
           picture.data.set([...colours[(value - 1) % colours.length], 115], at);
         } else {
           const size = Math.abs(value / 255 * (layer.high - layer.low) + layer.low) / largest;
-          picture.data.set([...table[value], Math.round(191 * Math.sqrt(size))], at);
+          picture.data.set([...table[value], Math.round(178 * size ** 0.75)], at);
         }
       }
       inner.putImageData(picture, 0, 0);

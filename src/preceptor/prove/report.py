@@ -79,7 +79,7 @@ def context(record: Record) -> dict[str, Any]:
         "flow": [] if record.cohort is None else flow(record.cohort),
         "roles": _roles(record),
         "folds": _folds(record),
-        "table_one": None if record.cohort is None else table_one(record.cohort, question.target),
+        "table_one": None if record.cohort is None else table_one(record.cohort, record.task),
         "findings": _findings(evidence.findings),
         "parts": _parts(record),
         "per_case": _per_case(record),
@@ -186,12 +186,13 @@ def _findings(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
     """Every finding with its parts, flat; parts of parts once deeper, those of few patients held back."""
     rows: list[dict[str, Any]] = []
 
-    def add(name: str, finding: Finding, depth: int) -> None:
+    def add(name: str, finding: Finding, depth: int, said: tuple[str, ...] = ()) -> None:
         title = title_of(name) if depth == 0 else words(name)
         held_back = depth > 0 and _is_small(name, finding)
-        rows.append({"title": title, "finding": finding, "depth": depth, "held_back": held_back})
+        notes = [note for note in finding.notes if note not in said]
+        rows.append({"title": title, "finding": finding, "depth": depth, "held_back": held_back, "notes": notes})
         for part, each in ({} if held_back else finding.parts).items():
-            add(part, each, depth + 1)
+            add(part, each, depth + 1, (*said, *finding.notes))
 
     for name, finding in findings.items():
         add(name, finding, 0)
@@ -203,13 +204,20 @@ def _is_small(part: str, finding: Finding) -> bool:
     return "=" in part and finding.clusters < SMALLEST_GROUP
 
 
+def _comparable(finding: Finding, record: Record) -> list[tuple[str, Finding]]:
+    """Parts that share an axis with the whole: of classes or of values of a field; no Brier score beside an ECE."""
+    return [
+        (words(part), each)
+        for part, each in finding.parts.items()
+        if (part in record.question.classes or "=" in part) and not _is_small(part, each)
+    ]
+
+
 def _parts(record: Record) -> list[plots.Plot]:
     """A chart of intervals for every finding with parts."""
     found = []
     for name, finding in record.evidence.items():
-        # Parts of other kinds (a Brier score beside a calibration error) share no axis with the whole.
-        like = {part: each for part, each in finding.parts.items() if part in record.question.classes or "=" in part}
-        shown = [(words(part), each) for part, each in like.items() if not _is_small(part, each)]
+        shown = _comparable(finding, record)
         axis = f"{title_of(name)}{f' ({finding.unit})' if finding.unit else ''}"
         chart = plots.interval_plot([("all", finding), *shown], axis) if shown else None
         if chart is not None:
@@ -221,14 +229,13 @@ def _per_case(record: Record) -> list[plots.Plot]:
     found = []
     for name, finding in record.evidence.items():
         groups = [("all", finding.per_case)] if finding.per_case else []
-        parts = {part: each for part, each in finding.parts.items() if each.per_case and not _is_small(part, each)}
-        groups += [(words(part), each.per_case) for part, each in parts.items()]
+        groups += [(part, each.per_case) for part, each in _comparable(finding, record) if each.per_case]
         axis = f"{title_of(name)}{f' ({finding.unit})' if finding.unit else ''}"
         chart = plots.case_plot(groups, axis) if groups else None
         if chart is not None:
-            found.append(
-                plots.Plot(f"{title_of(name)}, case by case", chart, "Each dot is a case; the bar is the median.")
-            )
+            thinned = any(len(values) > plots.MOST_DOTS for _, values in groups)
+            dots = f"Each dot is a case; of many, {plots.MOST_DOTS} are shown" if thinned else "Each dot is a case"
+            found.append(plots.Plot(f"{title_of(name)}, case by case", chart, f"{dots}. The bar is the median."))
     return found
 
 

@@ -17,6 +17,7 @@ from .pictures import LONGEST_SIDE, Layer, Stack
 STRUCTURE_COLOURS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
 
 _OPAQUE = 0.45
+_SMALL = 60_000
 
 
 def figure(stack: Stack, layers: Sequence[Layer], first: int, alt: str) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def figure(stack: Stack, layers: Sequence[Layer], first: int, alt: str) -> dict[
     return {
         "alt": alt,
         "still": _png(_still(stack, layers, first)),
-        "base": _jpeg(_sprite(stack.grey, across)),
+        "base": _compact(_sprite(stack.grey, across)),
         "count": count,
         "across": across,
         "size": [rows, columns],
@@ -131,7 +132,7 @@ def _outline(picture: np.ndarray, label: np.ndarray) -> None:
 def _strength(drawn: np.ndarray, layer: Layer) -> np.ndarray:
     """How opaque a map is: nothing where it is zero, so that the image stays to be seen."""
     size = np.abs(drawn.astype(np.float32) / 255 * (layer.high - layer.low) + layer.low)
-    return 0.75 * np.sqrt(size / (max(abs(layer.low), abs(layer.high)) or 1.0))
+    return 0.7 * (size / (max(abs(layer.low), abs(layer.high)) or 1.0)) ** 0.75
 
 
 def _blend(picture: np.ndarray, colours: np.ndarray, opacity: np.ndarray) -> np.ndarray:
@@ -147,7 +148,10 @@ def _png(array: np.ndarray) -> str:
     return _encoded(array, "PNG", optimize=True)
 
 
-def _jpeg(array: np.ndarray) -> str:
+def _compact(array: np.ndarray) -> str:
+    """Without loss where that is small; larger pictures lose what no eye misses."""
+    if array.size <= _SMALL:
+        return _png(array)
     return _encoded(array, "JPEG", quality=82)
 
 

@@ -89,14 +89,14 @@ def flow(cohort: Cohort) -> list[tuple[str, int]]:
     return [*steps, ("included", len(cohort))]
 
 
-def table_one(cohort: Cohort, target: str | None = None) -> TableOne:
+def table_one(cohort: Cohort, task: Any = None) -> TableOne:
     """Cases, patients, sex, age, site, scanner, views and classes, by split.
 
     Sex and age are counted once a patient (from the first case that has them), everything else once a case.
 
     Args:
         cohort: With roles.
-        target: Name of the label that was asked for; other labels are not shown. None shows every label.
+        task: Counts the labels as it reads them; None shows every label as it stands.
     """
     roles = [role for role in (*ROLES, None) if any(case.role == role for case in cohort)]
     groups = [[case for case in cohort if case.role == role] for role in roles]
@@ -121,8 +121,7 @@ def table_one(cohort: Cohort, target: str | None = None) -> TableOne:
         rows.append(Row("Views", ("",) * len(groups)))
         for view in cohort.views:
             rows.append(Row(view, tuple(_share(sum(view in c.images for c in g), len(g)) for g in groups), level=True))
-    for label in _labels(cohort, target):
-        rows += _label_rows(label, groups)
+    rows += _label_rows(cohort, groups, task)
     notes = [
         f"Percentages are of the column. {'Sex and age are counted once a patient. ' if sex or age else ''}".strip()
     ]
@@ -131,22 +130,37 @@ def table_one(cohort: Cohort, target: str | None = None) -> TableOne:
     return TableOne(tuple(columns), tuple(rows), tuple(notes))
 
 
-def _labels(cohort: Cohort, target: str | None) -> list[str]:
-    names = list(dict.fromkeys(name for case in cohort for name in case.labels))
-    return [name for name in names if name == target] or names
+def _label_rows(cohort: Cohort, groups: Sequence[Sequence[Case]], task: Any) -> list[Row]:
+    """The labels that were asked for, as the task reads them; without a task every label as it stands."""
+    if task is None:
+        names = dict.fromkeys(name for case in cohort for name in case.labels)
+        return [row for name in names for row in _any_label(name, groups)]
+    question = task.question
+    if question.dense:
+        return []
+    if question.is_regression:
+        return _any_label(question.target, groups)
+    targets = [[np.asarray(task.encode(case)[question.target]) for case in group] for group in groups]
+    if question.exclusive:
+        named = [[question.classes[int(each)] if each >= 0 else None for each in group] for group in targets]
+        return _levels(question.target, named, missing="unlabelled")
+    rows = [Row(question.target, ("",) * len(groups))]
+    for at, name in enumerate(question.classes):
+        there = [sum(each[at] == 1 for each in group) for group in targets]
+        known = [sum(not np.isnan(each[at]) for each in group) for group in targets]
+        shares = tuple(f"{whole(n)} of {whole(k)} labelled" for n, k in zip(there, known, strict=True))
+        rows.append(Row(name, shares, level=True))
+    return rows
 
 
-def _label_rows(label: str, groups: Sequence[Sequence[Case]]) -> list[Row]:
+def _any_label(label: str, groups: Sequence[Sequence[Case]]) -> list[Row]:
     values = [[case.labels.get(label) for case in group] for group in groups]
     known = {value for group in values for value in group if not _is_missing(value)}
-    if len(known) > 12 and all(_number(value) is not None for value in known):
-        rows = [Row(f"{label}, median (quartiles)", tuple(_quartiles([_number(v) for v in group]) for group in values))]
-        unknown = [sum(_is_missing(value) for value in group) for group in values]
-        if any(unknown):
-            shares = tuple(_share(u, len(group)) for u, group in zip(unknown, values, strict=True))
-            rows.append(Row("unlabelled", shares, level=True))
-        return rows
-    return _levels(label, values, missing="unlabelled")
+    if len(known) <= 12 or any(_number(value) is None for value in known):
+        return _levels(label, values, missing="unlabelled")
+    rows = [Row(f"{label}, median (quartiles)", tuple(_quartiles([_number(v) for v in group]) for group in values))]
+    unknown = [sum(_is_missing(value) for value in group) for group in values]
+    return [*rows, Row("unlabelled", _shares(unknown, groups), level=True)] if any(unknown) else rows
 
 
 def _levels(title: str, groups: Sequence[Sequence[Any]], missing: str = "unknown") -> list[Row]:

@@ -86,13 +86,14 @@ def ranking(record: Record) -> tuple[list[Ranked], str]:
 
 
 def shown_cases(record: Record, most: int = _WORST) -> list[Shown]:
-    """The worst cases, a typical one and the best, with their pictures.
+    """The worst cases (of few, half of them), a typical one and the best, with their pictures.
 
     Args:
         record: The run.
         most: How many of the worst.
     """
     ranked, _ = ranking(record)
+    most = min(most, max(1, len(ranked) // 2))
     chosen = [(each, "worst") for each in ranked[:most]]
     rest = ranked[most:]
     if rest:
