@@ -171,7 +171,9 @@ def check_cohort(source: str | Path, checks: Sequence[Any] | None = None) -> lis
     return checking.check_cohort(cohort, checks or list(names("checks")), None, 0, None)[1]
 
 
-def split_cohort(source: str | Path, settings: Mapping[str, Any], seed: int = 0, out: str | Path | None = None) -> Cohort:
+def split_cohort(
+    source: str | Path, settings: Mapping[str, Any], seed: int = 0, out: str | Path | None = None
+) -> Cohort:
     """Give the cases of a cohort their roles, by patient.
 
     Args:
@@ -185,7 +187,9 @@ def split_cohort(source: str | Path, settings: Mapping[str, Any], seed: int = 0,
     cohort = split(Cohort.read(Path(source)), dict(settings), seed)
     if out is not None:
         if Path(out).exists():
-            raise CohortError("the output exists already", where=Path(out).name, remedy="name another file", code="exists")
+            raise CohortError(
+                "the output exists already", where=Path(out).name, remedy="name another file", code="exists"
+            )
         cohort.write(Path(out))
     return cohort
 

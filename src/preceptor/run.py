@@ -119,7 +119,7 @@ class Run:
         except CohortError as error:
             if not self.rehearse or error.problem.code != "data_absent":
                 raise
-            self.journal.say("rehearsal: the recipe's data is not here; phantoms of the same task, views and labels stand in")
+            self.journal.say("rehearsal: the data is not here; phantoms of the same task, views and labels stand in")
             from .intake.rehearsal import stand_in
 
             cohort = stand_in(self.recipe, self.folder / "stand_in")
@@ -159,13 +159,16 @@ class Run:
                     seed=self.recipe.seed,
                     fit=group_name(group),
                     maps=self.folder / "maps",
-                    progress=lambda done, total=len(cases): self.journal.bar("predicting", done, total),
+                    progress=partial(self._tell_predicting, len(cases)),
                 )
             )
             write_safeguards(self.folder / "fits" / group_name(group), self.recipe.safeguards, answering.states)
             write_group(self.folder, group, model.inputs, store.states, self._expected_input(members))
             self._explain(model, store, members)
         write_predictions(self.folder, answers)
+
+    def _tell_predicting(self, total: int, done: int) -> None:
+        self.journal.bar("predicting", done, total)
 
     def _expected_input(self, cohort: Cohort) -> dict[str, Any]:
         """The kind of images the training cases are, from up to thirty originals: what a bundle is later shown."""
@@ -182,7 +185,8 @@ class Run:
 
             self.journal.say("explaining a few test cases")
             cases = cohort.with_role("test", "external")[: 2 if self.rehearse else 6]
-            explain_cases(model, [store.sample(case.key) for case in cases], self.recipe.explain, self.folder / "explanations")
+            samples = [store.sample(case.key) for case in cases]
+            explain_cases(model, samples, self.recipe.explain, self.folder / "explanations")
 
     def _judge(self, cohort: Cohort, problems: Sequence[Problem], seconds: float) -> None:
         from .prove.environment import write_environment
@@ -203,7 +207,8 @@ class Run:
             interval = "" if finding.interval is None else f" [{finding.interval[0]:.3f}, {finding.interval[1]:.3f}]"
             self.journal.say(f"{name}: {finding.value:.3f}{interval} {finding.unit}".rstrip())
         for verdict in evidence.verdicts:
-            self.journal.say(f"gate {verdict.gate}: {'holds' if verdict.passed else 'DOES NOT HOLD'}. {verdict.sentence}")
+            held = "holds" if verdict.passed else "DOES NOT HOLD"
+            self.journal.say(f"gate {verdict.gate}: {held}. {verdict.sentence}")
 
     def _report(self) -> None:
         from .prove.report import write_report
@@ -238,7 +243,17 @@ class Run:
         from .prove.tuning_score import tuning_score
 
         score, higher = tuning_score(self.task.question)
-        return Workshop(self.folder, self.task, self.fabric, self._prepare, score, higher, self.journal, self.networks, self.rehearse)
+        return Workshop(
+            folder=self.folder,
+            task=self.task,
+            fabric=self.fabric,
+            prepare=self._prepare,
+            score=score,
+            higher_is_better=higher,
+            journal=self.journal,
+            networks=self.networks,
+            rehearse=self.rehearse,
+        )
 
     def _prepare(self, cohort: Cohort) -> Any:
         """The cohort on the prepared grid. Process 0 prepares; the others find it done."""

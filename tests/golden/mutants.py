@@ -61,7 +61,7 @@ MUTANTS += [
     Mutant("I10.6", "prove.explainers.occlusion", '"minimum": flat.amin(2)', '"minimum": flat.amax(2)'),
 ]
 MUTANTS += [
-    Mutant("I12.5", "learn.fit", '        _restore_generators(state["generators"])\n', ""),
+    Mutant("I12.5", "learn.fit", '        restore_generators(state["generators"])\n', ""),
     Mutant("I12.5", "learn.fit", '        self.optimizer.load_state_dict(state["optimizer"])\n', ""),
     Mutant("I12.5", "learn.fit", 'self.epoch, self.position = state["epoch"], state["position"]', 'self.epoch = state["epoch"]'),
     Mutant("I12.5", "learn.fit", '        self.methods.load_state(state["methods"])\n', ""),

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Displacement:
     """A smooth displacement given on a coarse grid of control points spanning the output grid, corners included.
 
-    Between the control points it is a natural cubic spline, axis by axis: it passes through them, and two of them along an
+    Between the control points it is a natural cubic spline, axis by axis: it passes through them, and two of them
+        along an
     axis give a straight line.
 
     Args:

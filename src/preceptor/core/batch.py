@@ -69,7 +69,8 @@ class Step:
         progress: 0 at the first step of the training, 1 at the last.
         epoch: Counted from 0.
         activation: ``activation(name)``: the output of the module of that name in this forward pass.
-        rerun: ``rerun(batch) -> outputs``: another forward pass through the same network; leaves `activation` as it was.
+        rerun: ``rerun(batch) -> outputs``: another forward pass through the same network; leaves `activation` as it
+            was.
         loss_of: ``loss_of(output) -> (batch,)``: what the recipe's objectives make of another output tensor
             (an auxiliary head, a coarser scale: the target is brought to its grid by nearest neighbour).
         network: The network itself.

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,10 +36,9 @@ def write_aside(path: Path, *, durable: bool = True) -> Iterator[Path]:
         OSError: The disk is full or not writable; `path` is as it was.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    aside = Path(name)
+    aside = path.with_name(f".{path.name}.part")  # always the same, so a killed process leaves one at most
     try:
+        aside.touch()
         yield aside
         if durable:
             _flush(aside)

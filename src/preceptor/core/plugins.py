@@ -2,14 +2,17 @@
 
 A plug-in is one public class in one file; the file's name is its name in a recipe. The constructor's signature is the
 recipe's schema: every parameter is annotated (``int``, ``float``, ``bool``, ``str``, ``list[...]``, ``dict[...]``,
-``Literal[...]``, ``... | None``, ``Annotated[..., Ge(0)]`` from `annotated_types`, or a `Nested` plug-in) and its value is stored under
+``Literal[...]``, ``... | None``, ``Annotated[..., Ge(0)]`` from `annotated_types`, or a `Nested` plug-in) and its
+value is stored under
 its own name. Parameters in `RESERVED` are handed in by the machinery and are no part of the schema. The class docstring
 is the documentation (a summary line, Args, shapes, units, Returns, Raises, Source, Example). The classmethod `example`
 builds the smallest working instance: the contract tests run it.
 
 Any plug-in may have ``suits(question) -> bool``: the recipe check refuses it where it says no.
 
-Anything fitted has ``fit(...) -> State`` and is applied with that state later: see `Fitted transforms` in `Transform` and
+
+Anything fitted has ``fit(...) -> State`` and is applied with that state later: see `Fitted transforms` in `Transform`
+and
 `Safeguard`. Classes here are protocols: a plug-in satisfies its contract by having the methods and inherits nothing
 (methods and networks are `torch.nn.Module`).
 """
@@ -86,7 +89,9 @@ class Decoded(NamedTuple):
 class Dataset(Protocol):
     """``datasets/``: where do cases come from?
 
-    The constructor takes the reserved ``root: Path``, the folder that the recipe's paths are relative to. Reads tables and
+
+    The constructor takes the reserved ``root: Path``, the folder that the recipe's paths are relative to. Reads
+    tables and
     file names, never pixels. `cohort_root` is the folder that the cases' sources are relative to.
     """
 
@@ -119,12 +124,20 @@ class Check(Protocol):
 class Transform(Protocol):
     """``transforms/``: how is an image prepared or varied?
 
-    `draw` decides; what it returns is applied later: all `Spatial` ones of a case compose into one map and one
-    resampling, see `preceptor.core.applied`. A transform used for preparation must not draw from ``rng``. The sample holds
-    images of one grid; in augmentation it is the patch, before it is varied.
+
+
+    `draw` decides; what it returns is applied later: all `Spatial` ones of a case compose into one map and
+    one
+    resampling, see `preceptor.core.applied`. A transform used for preparation must not draw from ``rng``. The sample
+    holds
+    images of one grid; in augmentation it is the patch, before it is
+
+    varied.
+
 
     Attributes:
-        reads_pixels: False promises that `draw` looks at grids, labels and fields alone: the arrays it is shown may then
+        reads_pixels: False promises that `draw` looks at grids, labels and fields alone: the arrays it is shown may
+        then
             be empty stand-ins of the right shape (NaN), and nothing is read from disk for it. Default True.
 
     Fitted transforms have ``fit(samples: Iterator[Sample]) -> State`` and ``with_state(state) -> Transform``.
@@ -280,11 +293,15 @@ class Prediction:
     """One case's answer on its way through the safeguards.
 
     Args:
-        key: The case.
-        question: What was asked.
+        key: The
+
+            case.
+        question: What was
+            asked.
         probability: ``(class,)``, ``(quantity,)`` for regression; None when dense.
         label: ``(*space,)`` uint8 class index on the prepared grid; None unless dense.
-        top_probability, doubt: ``(*space,)`` uint8 (255 = 1.0) of the labelled class and of the uncertainty; dense only.
+        top_probability, doubt: ``(*space,)`` uint8 (255 = 1.0) of the labelled class and of the uncertainty; dense
+        only.
         affine_mm: Of the prepared grid.
         uncertainty: One number in 0..1 for the case; of a dense answer the mean over what is labelled as a structure,
             or over all of it where there is none.
@@ -350,12 +367,17 @@ class Evaluator(Protocol):
 class Explainer(Protocol):
     """``explainers/``: why did it answer so?
 
-    ``model(images) -> {name: tensor}`` is the network bound to the rest of the batch (`present`, `fields`);
-    ``model.network`` is the `nn.Module`. ``target(outputs) -> (batch,)`` is what is explained.
+    ``model(images) -> {name: tensor}`` is the network bound to the rest of the batch (`present`,
+
+    `fields`);
+    ``model.network`` is the `nn.Module`. ``target(outputs) -> (batch,)`` is what is
+    explained.
     Returns ``{view: (batch, *space)}`` on the input's grid.
     """
 
-    def __call__(self, model: Any, batch: Batch, target: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, Tensor]: ...
+    def __call__(
+        self, model: Any, batch: Batch, target: Callable[[Mapping[str, Tensor]], Tensor]
+    ) -> dict[str, Tensor]: ...
 
 
 @runtime_checkable
@@ -379,4 +401,3 @@ CONTRACTS: Mapping[str, Any] = {
     "explainers": Explainer,
     "gates": Gate,
 }
-

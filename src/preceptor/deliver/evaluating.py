@@ -78,12 +78,13 @@ def _suiting(question: Question) -> list[Any]:
     """Every evaluator that needs no setting and suits the question."""
     from preceptor.core.slots import parameters, plugin
 
-    free = [
-        name for name in names("evaluators") if not any(each.required for each in parameters(plugin("evaluators", name)).values())
-    ]
+    asks = {name: parameters(plugin("evaluators", name)).values() for name in names("evaluators")}
+    free = [name for name, asked in asks.items() if not any(each.required for each in asked)]
     chosen = [name for name in free if build("evaluators", name).suits(question)]
     if not chosen:
-        raise CohortError("no evaluator suits these predictions", expected=f"one of {', '.join(free)}", code="no_evaluator")
+        raise CohortError(
+            "no evaluator suits these predictions", expected=f"one of {', '.join(free)}", code="no_evaluator"
+        )
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""From a built cohort to one that is fit for use: look at every image once, merge identities, split, check the split."""
+"""From a built cohort to one fit for use: look at every image once, merge identities, split, check the split."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ wrapper: after backward, every gradient the optimizer owns is all-reduced, the m
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,11 +34,15 @@ from .memory import estimate_memory
 from .model import inputs_of
 from .optimizer import learning_rate_factor, make_optimizer
 from .predict import Window, predict
+from .processes import Processes
+from .randomness import generators, restore_generators, seed_everything
 from .weighted_sum import WeightedSum
 from .workshop import Workshop
 
 
-def fit(recipe: Any, cohort: Cohort, start: Path | None = None, path: tuple[int, ...] = (), *, shop: Workshop) -> list[Fitted]:
+def fit(
+    recipe: Any, cohort: Cohort, start: Path | None = None, path: tuple[int, ...] = (), *, shop: Workshop
+) -> list[Fitted]:
     """Train once.
 
     Args:
@@ -84,14 +87,15 @@ class Training:
         if not cohort.with_role("train"):
             raise TrainError("no case has the role 'train'", remedy="give `split` a train share", code="no_train_cases")
 
-        _seed_everything(self.seed)
+        seed_everything(self.seed)
         self.store = shop.prepare(cohort)
+        self.processes = Processes(shop.fabric, self.settings.accumulate)
         self.objectives = WeightedSum(recipe.objective, shop.task.question)
         self.loader = self._make_loader()
         sample = self.store.sample(cohort.with_role("train")[0].key)
         self.inputs = inputs_of(cohort, sample, self.settings.patch)
         self.methods = Methods(recipe.methods, self.seed, inputs=self.inputs, root=getattr(recipe, "folder", None))
-        _seed_everything(self.seed)
+        seed_everything(self.seed)
         self.network = self._make_network().to(shop.fabric.device)
         if start is not None:
             checkpoint.load_weights(self.network, start)
@@ -99,7 +103,10 @@ class Training:
         self.network.train()
         self.methods.call("setup", self.network, cohort)
         self.methods.to(shop.fabric.device)
-        self.taps = Taps(self.network, wanted=any(True for hook in ("weight", "penalty", "after_step") for _ in self.methods.having(hook)))
+        self.taps = Taps(
+            self.network,
+            wanted=any(True for hook in ("weight", "penalty", "after_step") for _ in self.methods.having(hook)),
+        )
         self._refuse_what_needs_a_whole_batch()
         self.optimizer = self._make_optimizer()
 
@@ -111,7 +118,9 @@ class Training:
         self.sums: dict[str, list[float]] = {}
         self._seconds = dict.fromkeys(("data", "forward", "backward", "checkpoint", "tune"), 0.0)
         self._saved_at = time.monotonic()
-        self.shop.journal.say(estimate_memory(self.network, self.inputs, self.settings.batch_size, self.objectives.width))
+        self.shop.journal.say(
+            estimate_memory(self.network, self.inputs, self.settings.batch_size, self.objectives.width)
+        )
 
     # ---------------------------------------------------------------- an epoch
 
@@ -121,7 +130,7 @@ class Training:
             self.sums = {}
         began = time.monotonic()
         self._seconds = dict.fromkeys(self._seconds, 0.0)
-        per_step = self.settings.accumulate * self.shop.fabric.world_size
+        per_step = self.processes.per_step
         steps = math.ceil(self.loader.steps_per_epoch / per_step)
         batches = self._batches()
         while group := self._timed("data", lambda: list(islice(batches, self.settings.accumulate))):
@@ -140,14 +149,17 @@ class Training:
         self.objectives.set_progress(progress)
         self._set_learning_rate()
         batches = [self._hooked(batch) for batch in batches]
-        totals = self._all_counts(batches)
-        micro_batches = self._all_reduce(torch.tensor(float(len(batches))))
+        counts = [self.objectives.counts(batch) for batch in batches]
+        totals = self.processes.total_counts(counts, [term.name for term in self.objectives.terms])
+        micro_batches = self.processes.sum(torch.tensor(float(len(batches))))
         self.optimizer.zero_grad(set_to_none=True)
         step = None
         for batch in batches:
-            step, loss = self._timed("forward", lambda batch=batch: self._forward(batch, progress, totals, float(micro_batches)))
+            step, loss = self._timed(
+                "forward", lambda batch=batch: self._forward(batch, progress, totals, float(micro_batches))
+            )
             self._timed("backward", lambda loss=loss: loss.backward() if loss.requires_grad else None)
-        self._reduce_gradients()
+        self.processes.sum_gradients(self._owned_parameters())
         if self.settings.clip_norm:
             torch.nn.utils.clip_grad_norm_(self._owned_parameters(), self.settings.clip_norm)
         self._timed("backward", self.optimizer.step)
@@ -160,7 +172,9 @@ class Training:
             batch = method.on_batch(batch)
         return batch
 
-    def _forward(self, batch: Batch, progress: float, totals: dict[str, float], micro_batches: float) -> tuple[Step, torch.Tensor]:
+    def _forward(
+        self, batch: Batch, progress: float, totals: dict[str, float], micro_batches: float
+    ) -> tuple[Step, torch.Tensor]:
         """One forward pass, and the part of the step's loss it stands for."""
         with self.shop.fabric.autocast():
             outputs = call(self.network, batch.images, batch.present, batch.fields)
@@ -222,7 +236,7 @@ class Training:
     # ---------------------------------------------------------------- tuning
 
     def _tune(self) -> float | None:
-        """The score on the tune cases with the weights that would be sealed; None without tune cases or not this epoch."""
+        """The score on the tune cases with the weights that would be sealed; None without such, or not this epoch."""
         cases = self.cohort.with_role("tune")
         last = self.epoch + 1 >= self.settings.epochs
         if not cases or ((self.epoch + 1) % self.settings.tune_every and not last):
@@ -280,7 +294,7 @@ class Training:
             "scores": self.scores,
             "stopped": self.stopped,
             "sums": self.sums,
-            "generators": _generators(),
+            "generators": generators(),
         }
 
     def save(self) -> None:
@@ -302,8 +316,13 @@ class Training:
         self.optimizer = self._make_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.position = state["epoch"], state["position"]
-        self.best, self.scores, self.stopped, self.sums = state["best"], state["scores"], state["stopped"], state["sums"]
-        _restore_generators(state["generators"])
+        self.best, self.scores, self.stopped, self.sums = (
+            state["best"],
+            state["scores"],
+            state["stopped"],
+            state["sums"],
+        )
+        restore_generators(state["generators"])
         self.shop.journal.say(f"resumed at epoch {self.epoch + 1}, batch {self.position}")
 
     def _save_best(self) -> None:
@@ -359,8 +378,7 @@ class Training:
     def _batches(self) -> Iterator[Batch]:
         """This process's share of the epoch's batches, from where the epoch stands."""
         chosen = next(iter(self.methods.call("sampler", self.loader.index).values()), None)
-        fabric, accumulate = self.shop.fabric, self.settings.accumulate
-        share = (fabric.global_rank, fabric.world_size, accumulate)
+        share = self.processes.share
         return self.loader.epoch(self.epoch, start=self.position, probability=chosen, share=share)
 
     def _progress(self) -> float:
@@ -378,35 +396,13 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
 
-    # ---------------------------------------------------------------- several processes
-
-    def _all_reduce(self, tensor: torch.Tensor) -> torch.Tensor:
-        fabric = self.shop.fabric
-        return fabric.all_reduce(tensor.to(fabric.device), reduce_op="sum") if fabric.world_size > 1 else tensor
-
-    def _all_counts(self, batches: list[Batch]) -> dict[str, float]:
-        """Labelled entries of the whole step, over all its micro-batches and processes."""
-        names = [term.name for term in self.objectives.terms]
-        sums = torch.zeros(len(names), dtype=torch.float64)
-        for batch in batches:
-            counts = self.objectives.counts(batch)
-            sums += torch.stack([counts[name].double().sum() for name in names]).cpu()
-        return dict(zip(names, self._all_reduce(sums).tolist(), strict=True))
-
-    def _reduce_gradients(self) -> None:
-        if self.shop.fabric.world_size == 1:
-            return
-        for parameter in self._owned_parameters():
-            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            parameter.grad = self._all_reduce(gradient)
-
     def _refuse_what_needs_a_whole_batch(self) -> None:
         several = self.settings.accumulate > 1 or self.shop.fabric.world_size > 1
         needing = [name for name, method in self.methods.by_name.items() if getattr(method, "whole_batch", False)]
         needing += [term.name for term in self.objectives.terms if getattr(term.objective, "whole_batch", False)]
         if several and needing:
             raise TrainError(
-                f"{', '.join(needing)} looks across the samples of a batch, which accumulation or several processes tear apart",
+                f"{', '.join(needing)} looks across a batch, which accumulation or several processes tear apart",
                 expected="train.accumulate 1 and one process",
                 remedy="raise train.batch_size instead",
                 code="whole_batch",
@@ -414,11 +410,15 @@ class Training:
 
     # ---------------------------------------------------------------- watching
 
-    def _refuse_not_finite(self, losses: dict[str, torch.Tensor], counts: dict[str, torch.Tensor], batch: Batch) -> None:
+    def _refuse_not_finite(
+        self, losses: dict[str, torch.Tensor], counts: dict[str, torch.Tensor], batch: Batch
+    ) -> None:
         for name, loss in losses.items():
             bad = ~torch.isfinite(loss) & (counts[name] > 0)
             if bad.any():
-                raise self._not_finite(f"the loss '{name}' is not finite", [batch.keys[i] for i in bad.nonzero().flatten()])
+                raise self._not_finite(
+                    f"the loss '{name}' is not finite", [batch.keys[i] for i in bad.nonzero().flatten()]
+                )
 
     def _not_finite(self, what: str, keys: list[str]) -> TrainError:
         return TrainError(
@@ -459,7 +459,8 @@ class Training:
         scored = "" if score is None else f", tune {score:.4f}{' (best)' if better else ''}"
         spent = " ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= 0.005)
         self.shop.journal.say(
-            f"epoch {self.epoch}/{self.settings.epochs}  {told}{scored}  {seconds:.1f} s ({spent}; bottleneck: {bottleneck})"
+            f"epoch {self.epoch}/{self.settings.epochs}  {told}{scored}  {seconds:.1f} s "
+            f"({spent}; bottleneck: {bottleneck})"
         )
 
 
@@ -481,30 +482,3 @@ def _evaluating(network: torch.nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
-
-
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def _generators() -> dict[str, Any]:
-    version, numbers, gauss = random.getstate()
-    name, keys, place, has_gauss, cached = np.random.get_state()
-    return {
-        "python": [version, list(numbers), gauss],
-        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), int(place), int(has_gauss), float(cached)],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def _restore_generators(state: dict[str, Any]) -> None:
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])

@@ -30,7 +30,9 @@ class Methods:
         for each in given:
             name, _ = spec(each)
             if name in made:
-                raise RecipeError(f"the method '{name}' stands twice in the recipe", where="methods", code="method_twice")
+                raise RecipeError(
+                    f"the method '{name}' stands twice in the recipe", where="methods", code="method_twice"
+                )
             torch.manual_seed(_seed(seed, name))
             made[name] = build("methods", each, **reserved)
         self.by_name = {name: made[name] for name in _ordered(made)}
@@ -86,7 +88,9 @@ class Taps:
     def __init__(self, network: torch.nn.Module, wanted: bool) -> None:
         self._seen: dict[str, Any] = {}
         self._handles = [
-            module.register_forward_hook(self._note(name)) for name, module in network.named_modules() if wanted and name
+            module.register_forward_hook(self._note(name))
+            for name, module in network.named_modules()
+            if wanted and name
         ]
 
     def _note(self, name: str):

@@ -56,7 +56,9 @@ class Journal:
             self._bar_started = (started, label)
         filled = int(_WIDTH * done / total)
         left = (time.monotonic() - started) / max(done, 1) * (total - done)
-        self._stream.write(f"\r{label} {'█' * filled}{'·' * (_WIDTH - filled)} {done}/{total}  {_duration(left)} left \x1b[K")
+        self._stream.write(
+            f"\r{label} {'█' * filled}{'·' * (_WIDTH - filled)} {done}/{total}  {_duration(left)} left \x1b[K"
+        )
         self._stream.flush()
         self._bar_shown = True
 

@@ -46,7 +46,8 @@ def estimate_memory(network: torch.nn.Module, inputs: Inputs, batch_size: int, w
     fixed, moving = weights * 4 * 4, activations * batch_size * 2
     return (
         f"{weights:,} weights; about {_size(fixed + moving)} for training "
-        f"({_size(fixed)} weights, gradients and moments; {_size(moving)} activations of {batch_size} samples, {width} output channels)"
+        f"({_size(fixed)} weights, gradients and moments; {_size(moving)} activations of {batch_size} samples, "
+        f"{width} output channels)"
     )
 
 

@@ -35,7 +35,8 @@ def learning_rate_factor(
     """What the optimizer's learning rate is multiplied with.
 
     Args:
-        given: ``train.schedule``: ``constant``, ``cosine`` ``{warmup_epochs, floor}``, ``poly`` ``{power, warmup_epochs}``
+        given: ``train.schedule``: ``constant``, ``cosine`` ``{warmup_epochs, floor}``, ``poly`` ``{power,
+            warmup_epochs}``
             or ``plateau`` ``{patience, factor, warmup_epochs}``.
         epoch: Position in the training, in epochs and parts of one.
         epochs: Length of the training.

@@ -126,7 +126,9 @@ class WeightedSum:
 
 
 def _scored(objective: Any, output: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    return objective.loss(output.float(), target, weight) if weight is not None else objective.loss(output.float(), target)
+    return (
+        objective.loss(output.float(), target, weight) if weight is not None else objective.loss(output.float(), target)
+    )
 
 
 def _to_grid(target: Tensor, shape: Sequence[int]) -> Tensor:

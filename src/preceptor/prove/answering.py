@@ -147,9 +147,7 @@ def _chain(functions: Sequence[Callable[[torch.Tensor], torch.Tensor]]) -> Calla
     return chained
 
 
-def _row(
-    prediction: Prediction, case: Case, sample: Sample, cohort: Cohort, task: Task, fit: str
-) -> dict[str, Any]:
+def _row(prediction: Prediction, case: Case, sample: Sample, cohort: Cohort, task: Task, fit: str) -> dict[str, Any]:
     question = task.question
     row: dict[str, Any] = {
         "key": case.key,
@@ -176,7 +174,8 @@ def _row(
     if question.exclusive:
         truth = None if target < 0 else question.classes[int(target)]
         return row | {"truth": truth, "answer": question.classes[int(probability.argmax())]}
-    truths = {name: None if np.isnan(value) else int(value) for name, value in zip(question.classes, target, strict=True)}
+    labelled = zip(question.classes, target, strict=True)
+    truths = {name: None if np.isnan(value) else int(value) for name, value in labelled}
     answers = {name: int(value >= 0.5) for name, value in zip(question.classes, probability, strict=True)}
     return row | {"truth": json.dumps(truths), "answer": json.dumps(answers)}
 
@@ -210,7 +209,9 @@ def _voxels(prediction: Prediction, sample: Sample, task: Task) -> pandas.DataFr
     """The sampled voxels with all their probabilities and the truth; unlabelled ones are left out."""
     index = prediction.voxel_sample["index"]
     probability = prediction.voxel_sample["probability"]
-    truth = sample.masks[task.mask].array[0].reshape(-1)[index] if task.mask in sample.masks else np.full(len(index), -1)
+    truth = np.full(len(index), -1)
+    if task.mask in sample.masks:
+        truth = sample.masks[task.mask].array[0].reshape(-1)[index]
     columns = {f"probability_{name}": probability[:, i] for i, name in enumerate(task.question.classes)}
     table = pandas.DataFrame({"key": prediction.key, "truth": truth.astype(np.int64), **columns})
     return table[table["truth"] >= 0]

@@ -24,7 +24,10 @@ def read_foreign(path: Path) -> Predictions:
     Raises:
         CohortError: Columns are missing, a key stands twice, or probabilities lie outside 0..1; every fault is named.
     """
-    table = pandas.read_parquet(path) if path.suffix == ".parquet" else pandas.read_csv(path, dtype={"key": str, "patient": str})
+    if path.suffix == ".parquet":
+        table = pandas.read_parquet(path)
+    else:
+        table = pandas.read_csv(path, dtype={"key": str, "patient": str})
     faults = [f"no column '{name}'" for name in ("key", "truth") if name not in table]
     classes = [column.removeprefix(_PREFIX) for column in table.columns if column.startswith(_PREFIX)]
     if not classes and "answer" not in table:

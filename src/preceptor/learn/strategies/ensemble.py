@@ -24,7 +24,9 @@ class Ensemble:
         3
     """
 
-    def __init__(self, members: Annotated[int, Ge(2)] = 5, each: Annotated[str | dict, Nested("strategies")] = "once") -> None:
+    def __init__(
+        self, members: Annotated[int, Ge(2)] = 5, each: Annotated[str | dict, Nested("strategies")] = "once"
+    ) -> None:
         self.members = members
         self.each = each
 

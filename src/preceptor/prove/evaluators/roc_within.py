@@ -60,12 +60,13 @@ class RocWithin:
         return not question.dense and not question.is_regression
 
     def __call__(self, predictions: Predictions, cohort: Cohort) -> Finding:
+        fields = [name.removeprefix("field:") for name in predictions.table if name.startswith("field:")]
         column = predictions.table.get(f"field:{self.field}", predictions.table.get(self.field))
         if column is None:
             raise CohortError(
                 f"the cohort has no field '{self.field}'",
                 where="evaluate.roc_within",
-                expected=f"one of {', '.join(c.removeprefix('field:') for c in predictions.table if c.startswith('field:'))}",
+                expected=f"one of {', '.join(fields)}",
                 code="field_unknown",
             )
         known = column.notna().to_numpy()
@@ -82,12 +83,12 @@ class RocWithin:
         values = len(np.unique(stratum[known])), len(np.unique(stratum[entered]))
         return measuring.finding(
             "roc_within",
-            f"chance that a case with the class scores above one without it from the same {self.field}, ties counting one half",
+            f"chance that a case with the class scores above one without it of the same {self.field}, ties counting half",
             lambda counts: np.mean([statistic(counts) for statistic in statistics], axis=0),
             entered,
             accelerated=False,
             notes=(
-                f"{values[1]} of {values[0]} values of {self.field} hold cases with and without; the others have no pair",
+                f"{values[1]} of {values[0]} values of {self.field} hold cases with and without; others have no pair",
                 *noted(int((~known).sum()), f"case{{s}} without a {self.field}, not measured"),
             ),
         )
