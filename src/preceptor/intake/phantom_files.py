@@ -58,7 +58,7 @@ def write_image(
         write_mr_series(aside, np.rint(1000 * grey).astype(np.uint16), _affine(plan), about)
         aside.replace(path)
         return source
-    with write_aside(path) as aside:
+    with write_aside(path, durable=False) as aside:  # it can be made again
         if kind == "dicom":
             write_radiograph(aside, np.rint(1000 * grey).astype(np.uint16), plan.step_mm, about)
         elif kind == "nifti":
@@ -85,7 +85,7 @@ def write_mask(plan: Plan, root: Path, key: str, truth: np.ndarray, site: int) -
     path = root / source
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        with write_aside(path) as aside:
+        with write_aside(path, durable=False) as aside:  # it can be made again
             if plan.format == "png":
                 _write_png(aside, truth.astype(np.uint8))
             elif _format(plan, site) == "dicom" and truth.ndim == 3:
