@@ -259,6 +259,63 @@ def test_the_whole_zoo_is_read_or_refused_and_tells_nothing(shared_data, caplog)
         assert refused[number].problem.code == "kind_unknown"
 
 
+@pytest.mark.parametrize("name", ["BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames", "Rows"])
+def test_attributes_of_the_wrong_multiplicity_are_refused(name, tmp_path):
+    made = dataset(np.zeros((4, 4), np.uint16), stored_bits=12)
+    setattr(made, name, [1, 2])
+    with pytest.raises(PrepareError):
+        read(made, tmp_path)
+
+
+@pytest.mark.slow
+def test_changed_files_of_the_zoo_are_read_or_refused(shared_data, tmp_path):
+    """Mutations of small files: bits, bytes, insertions, deletions, cuts; nothing but a refusal comes out."""
+    rng = np.random.default_rng(20240501)
+    seeds = [path for path in sorted((shared_data("dicom_zoo") / "files").iterdir()) if path.stat().st_size < 20_000]
+    outcomes = []
+    for _ in range(300):
+        content = bytearray(seeds[rng.integers(len(seeds))].read_bytes())
+        for _ in range(rng.integers(1, 6)):
+            place = int(rng.integers(len(content)))
+            kind = rng.integers(4)
+            if kind == 0:
+                content[place] ^= 1 << int(rng.integers(8))
+            elif kind == 1:
+                content[place % 800 % len(content)] = int(rng.integers(256))
+            elif kind == 2:
+                content[place:place] = rng.integers(0, 256, 4, dtype=np.uint8).tobytes()
+            else:
+                del content[place : place + int(rng.integers(1, 8))]
+        (tmp_path / "a.dcm").write_bytes(content)
+        try:
+            read_image(tmp_path, "a.dcm")
+            outcomes.append("read")
+        except PrepareError as error:
+            outcomes.append(error.problem.code)
+    assert {"read", "dicom_damaged", "no_image"} <= set(outcomes)
+
+
+def test_a_file_that_kills_its_decoder_is_refused_and_the_next_is_read(shared_data, tmp_path, monkeypatch):
+    """The child is killed while it decodes; this process lives, and gets a new child."""
+    from preceptor.intake import decoding
+
+    files = shared_data("dicom_zoo") / "files"
+    lossless = next(files.glob("144_*")).name
+    first = read_image(files, lossless)
+    child = decoding._CHILD._process
+    assert child is not None and child.poll() is None
+    child.kill()
+    child.wait()
+    np.testing.assert_array_equal(read_image(files, lossless).array, first.array)
+    assert decoding._CHILD._process is not child
+
+    monkeypatch.setattr(decoding, "_SECONDS", 0.0)  # whatever it decodes, it is too slow
+    with pytest.raises(PrepareError):
+        read_image(files, lossless)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(read_image(files, lossless).array, first.array)
+
+
 def test_pixels_agree_with_pydicom_where_nothing_is_to_be_done(shared_data):
     folder = shared_data("dicom_zoo") / "files"
     compared = 0

@@ -10,6 +10,7 @@ import numpy as np
 
 from preceptor.core.errors import PrepareError, safe_name
 
+from .decoding import decode_apart
 from .guard import guarded
 from .limits import check_dimensions, check_ratio
 from .planes import Plane
@@ -170,7 +171,7 @@ def read_values(path: Path, dataset: Dataset, plane: Plane) -> np.ndarray:
     from pydicom.pixels import apply_color_lut, apply_modality_lut
 
     with guarded(path):
-        stored = _decoded(dataset, plane.frame)
+        stored = _decoded(path, dataset, plane.frame)
         photometric = str(dataset.PhotometricInterpretation)
         if photometric == "PALETTE COLOR":
             stored = apply_color_lut(stored, dataset)
@@ -208,15 +209,16 @@ def _masked(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     return np.right_shift(stored, allocated - bits)  # arithmetic where signed
 
 
-def _decoded(dataset: Dataset, frame: int | None) -> np.ndarray:
+def _decoded(path: Path, dataset: Dataset, frame: int | None) -> np.ndarray:
     """Stored values ``(row, column[, sample])`` by the first decoder that reads them; RGB where they were YCbCr."""
     from pydicom.pixels import get_decoder, pixel_array
 
     failed: Exception = ValueError()
-    syntax = dataset.file_meta.TransferSyntaxUID
-    plugins = sorted(get_decoder(syntax).available_plugins, key=lambda name: (name == "gdcm", name)) or [""]
-    for plugin in plugins:  # gdcm last: on some damaged streams it ends the process
+    plugins = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins or ("",)
+    for plugin in sorted(plugins, key=lambda name: (name == "gdcm", name)):
         try:
+            if plugin == "gdcm":  # last, and apart: on some damaged streams it ends the process
+                return decode_apart(path, frame, plugin)
             return pixel_array(dataset, index=frame, decoding_plugin=plugin)
         except Exception as error:  # the next decoder may read it; `guarded` tells the last failure
             failed = error

@@ -57,7 +57,8 @@ def read_series(folder: Path, *, is_label: bool = False) -> Image:
             code="no_image",
         )
     left_out = ["1 other file" if len(others) == 1 else f"{len(others)} other files"] if others else []
-    return _read(files, left_out, is_label, safe_name(folder))
+    with guarded(folder):
+        return _read(files, left_out, is_label, safe_name(folder))
 
 
 def read_file(path: Path, *, is_label: bool = False) -> Image:
@@ -66,7 +67,8 @@ def read_file(path: Path, *, is_label: bool = False) -> Image:
     Raises:
         PrepareError: As in `read_series`.
     """
-    return _read([path], [], is_label, safe_name(path))
+    with guarded(path):
+        return _read([path], [], is_label, safe_name(path))
 
 
 def _read(files: Sequence[Path], left_out: list[str], is_label: bool, where: str) -> Image:

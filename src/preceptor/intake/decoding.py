@@ -1,0 +1,130 @@
+"""Decoding in a process of its own: on some damaged streams gdcm ends the process that runs it.
+
+One child is kept for as long as this process lives; where a file kills it, that file is refused and the next one gets
+a new child.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+_SECONDS = 60  # a frame takes milliseconds; what takes longer hangs
+
+
+class _Child:
+    """The decoding process, started when first needed and again after a death or a fork."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+
+    def ask(self, question: dict) -> np.ndarray:
+        with self._lock:
+            process = self._alive()
+            assert process.stdin is not None and process.stdout is not None
+            timer = threading.Timer(_SECONDS, process.kill)
+            timer.start()
+            try:
+                _send(process.stdin, json.dumps(question).encode())
+                answer = json.loads(_receive(process.stdout))
+                if "error" in answer:
+                    raise ValueError(answer["error"])
+                pixels = _receive(process.stdout)
+            except (OSError, EOFError) as error:
+                self.stop()
+                raise RuntimeError("the decoder ended") from error
+            finally:
+                timer.cancel()
+        return np.frombuffer(bytearray(pixels), np.dtype(answer["dtype"])).reshape(answer["shape"])
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
+            command = [sys.executable, "-P", "-c", f"from {__name__} import answer_requests; answer_requests()"]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            self._owner = os.getpid()
+        return self._process
+
+    def stop(self) -> None:
+        if self._process is not None and self._owner == os.getpid():
+            self._process.kill()
+            self._process.communicate()  # closes the pipes and takes the exit status
+        self._process = None
+
+
+_CHILD = _Child()
+atexit.register(_CHILD.stop)
+if hasattr(os, "register_at_fork"):  # a forked worker must not wait for its parent's lock, nor share its child
+    os.register_at_fork(after_in_child=_CHILD.__init__)
+
+
+def decode_apart(path: Path, frame: int | None, plugin: str) -> np.ndarray:
+    """Decode the pixels of a DICOM file in the child.
+
+    Args:
+        path: The file.
+        frame: Which frame; None for all.
+        plugin: Name of pydicom's decoding plug-in.
+
+    Returns:
+        As `pydicom.pixels.pixel_array`.
+
+    Raises:
+        ValueError: The decoder does not read it.
+        RuntimeError: The decoder ended or hung.
+    """
+    return _CHILD.ask({"path": str(Path(path).absolute()), "frame": frame, "plugin": plugin})
+
+
+def answer_requests() -> None:
+    """What the child runs: a request after another, until its input is closed."""
+    import warnings
+
+    from pydicom import dcmread
+    from pydicom.pixels import pixel_array
+
+    warnings.simplefilter("ignore")
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a native decoder prints must not mix with answers
+    while True:
+        try:
+            request = json.loads(_receive(sys.stdin.buffer))
+        except EOFError:
+            return
+        try:
+            dataset = dcmread(request["path"])
+            array = pixel_array(dataset, index=request["frame"], decoding_plugin=request["plugin"])
+        except Exception as error:  # told by kind alone: the text may hold values of the file
+            _send(output, json.dumps({"error": type(error).__name__}).encode())
+            continue
+        _send(output, json.dumps({"shape": array.shape, "dtype": array.dtype.str}).encode())
+        _send(output, np.ascontiguousarray(array).tobytes())
+
+
+def _send(stream: IO[bytes], content: bytes) -> None:
+    stream.write(struct.pack("<Q", len(content)) + content)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> bytes:
+    (length,) = struct.unpack("<Q", _exactly(stream, 8))
+    return _exactly(stream, length)
+
+
+def _exactly(stream: IO[bytes], number: int) -> bytes:
+    content = stream.read(number)
+    if len(content) < number:
+        raise EOFError
+    return content
