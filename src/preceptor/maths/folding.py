@@ -9,46 +9,47 @@ import numpy as np
 
 
 @lru_cache(maxsize=512)
-def _weights(points: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A natural cubic spline through `points` that span `size` voxels, at three places to an interval: values and slopes."""
+def _values_and_slopes(points: int, size: int) -> np.ndarray:
+    """A natural cubic spline through control points that span an axis, looked at in three places to an interval.
+
+    Returns:
+        ``(2 * places, points)``: what each value takes from the control points, then what each slope takes.
+    """
     from scipy.interpolate import CubicSpline
 
     knots = np.linspace(0, max(size - 1, 1), points)
     spline = CubicSpline(knots, np.eye(points), bc_type="natural")
     places = np.linspace(0, max(size - 1, 1), 3 * (points - 1) + 1)
-    return spline(places).astype(np.float32), spline(places, 1).astype(np.float32)
+    return np.concatenate([spline(places), spline(places, 1)]).astype(np.float32)
 
 
 def jacobian_determinant(control: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Of ``x -> x + displacement(x)``, three places to each interval between control points.
+    """Of ``x -> x + displacement(x)``, in three places to each interval between control points.
 
     Args:
-        control: ``(axis, *points)`` displacement in voxels at control points that span the grid.
+        control: ``(axis, *points)`` float32 displacement in voxels at control points that span the grid.
         shape: Of the grid.
 
     Returns:
         ``(*places)`` float32.
     """
     dims = len(shape)
-    weights = [_weights(number, size) for number, size in zip(control.shape[1:], shape, strict=True)]
-    slopes = []
-    for along in range(dims):
-        field = control
-        for axis in reversed(
-            range(dims)
-        ):  # contract the last axis first; the new one goes in front and moves to its place
-            field = np.moveaxis(np.tensordot(field, weights[axis][int(axis == along)], (1 + axis, 1)), -1, 1 + axis)
-        slopes.append(field)
-    jacobian = np.stack(slopes, axis=1)  # (axis of displacement, axis of slope, *places)
-    for axis in range(dims):
-        jacobian[axis, axis] += 1
+    field = control
+    for axis in reversed(range(dims)):  # all values and slopes of one axis by one product
+        weights = _values_and_slopes(field.shape[1 + axis], shape[axis])
+        before, after = field.shape[: 1 + axis], field.shape[2 + axis :]
+        field = (weights @ field.reshape(*before, field.shape[1 + axis], -1)).reshape(*before, len(weights), *after)
+    half = [size // 2 for size in field.shape[1:]]
+
+    def slope(of: int, along: int) -> np.ndarray:
+        cut = tuple(slice(n, None) if axis == along else slice(n) for axis, n in enumerate(half))
+        return field[(of, *cut)]
+
     if dims == 2:
-        return jacobian[0, 0] * jacobian[1, 1] - jacobian[0, 1] * jacobian[1, 0]
-    return (
-        jacobian[0, 0] * (jacobian[1, 1] * jacobian[2, 2] - jacobian[1, 2] * jacobian[2, 1])
-        - jacobian[0, 1] * (jacobian[1, 0] * jacobian[2, 2] - jacobian[1, 2] * jacobian[2, 0])
-        + jacobian[0, 2] * (jacobian[1, 0] * jacobian[2, 1] - jacobian[1, 1] * jacobian[2, 0])
-    )
+        return (1 + slope(0, 0)) * (1 + slope(1, 1)) - slope(0, 1) * slope(1, 0)
+    xx, yy, zz = (1 + slope(axis, axis) for axis in range(3))
+    xy, xz, yx, yz, zx, zy = (slope(i, j) for i in range(3) for j in range(3) if i != j)
+    return xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx)
 
 
 def folds(control: np.ndarray, shape: Sequence[int]) -> bool:

@@ -1,7 +1,8 @@
 """Maps between voxel grids: homogeneous matrices from output voxel to input voxel, and affines from voxel to millimetres.
 
 A *map* is ``(space_dims + 1, space_dims + 1)``: it takes a voxel of the output to the place in the input that it shows.
-An *affine* is 4x4 and takes a voxel to RAS+ millimetres, for planes too (the normal is its third column). For every map,
+An *affine* is 4x4 and takes a voxel to RAS+ millimetres, for planes too (the normal is its third column). For every
+map,
 ``affine_out = affine_in @ embed(map)``: what is shown moves between grids, never in the patient.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,8 +39,13 @@ def closest_axes(affine_mm: np.ndarray, space_dims: int) -> list[tuple[int, int]
     Returns:
         For each array axis ``(anatomical axis, +1 or -1)``; no two share an anatomical axis.
     """
-    columns = affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0)
-    left, _, right = np.linalg.svd(columns)
+    return list(_closest_axes(affine_mm[:3, :3].astype(float).tobytes())[:space_dims])
+
+
+@lru_cache(maxsize=1024)
+def _closest_axes(axes_mm: bytes) -> tuple[tuple[int, int], ...]:
+    columns = np.frombuffer(axes_mm).reshape(3, 3)
+    left, _, right = np.linalg.svd(columns / np.linalg.norm(columns, axis=0))
     rotation = left @ right  # the nearest rotation: sheared axes (a tilted gantry) share their error fairly
     found: dict[int, tuple[int, int]] = {}
     remaining = np.abs(rotation)
@@ -47,7 +54,7 @@ def closest_axes(affine_mm: np.ndarray, space_dims: int) -> list[tuple[int, int]
         found[int(column)] = (int(row), 1 if rotation[row, column] > 0 else -1)
         remaining[row, :] = -1
         remaining[:, column] = -1
-    return [found[axis] for axis in range(space_dims)]
+    return tuple(found[axis] for axis in range(3))
 
 
 def embed(matrix: np.ndarray) -> np.ndarray:
@@ -148,13 +155,14 @@ def rotation(angles: Sequence[float]) -> np.ndarray:
 
 def is_exact(matrix: np.ndarray) -> bool:
     """Whether a map only reorders, reverses and shifts by whole voxels: pixels are then copied, not interpolated."""
-    linear, shift = matrix[:-1, :-1], matrix[:-1, -1]
-    whole = np.abs(linear) > 0.5
+    whole = np.rint(matrix)
+    off, linear = np.abs(matrix - whole), np.abs(whole[:-1, :-1])
     return bool(
-        (whole.sum(0) == 1).all()
-        and (whole.sum(1) == 1).all()
-        and np.allclose(np.abs(linear), whole, atol=1e-6)
-        and np.allclose(shift, np.rint(shift), atol=1e-4)
+        off[:, :-1].max() < 1e-6
+        and off[:, -1].max() < 1e-4
+        and linear.max() == 1
+        and (linear.sum(0) == 1).all()
+        and (linear.sum(1) == 1).all()
     )
 
 

@@ -3,8 +3,11 @@
 The place of each voxel is a smooth field, so it is written down at a few control points (the corners are enough for an
 affine map) and spread over the patch by one small matrix product an axis.
 
-Linear reading in space uses a plane's interpolation: a volume ``(x, y, z)`` is also a tall picture of ``x * y`` rows and
-``z`` columns, in which slab ``x + 1`` is the same picture ``y`` rows further down, that is: a second channel that shares
+Linear reading in space uses a plane's interpolation: a volume ``(x, y, z)`` is also a tall picture of ``x * y`` rows
+an
+and
+``z`` columns, in which slab ``x + 1`` is the same picture ``y`` rows further down, that is: a second channel that
+shares
 its memory. One two-dimensional `grid_sample`, for which torch has vector code (it has none for volumes on a CPU), then
 gives both slabs, and one blend of the two is the trilinear value.
 """
@@ -16,12 +19,11 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
 @lru_cache(maxsize=512)
-def spline_matrix(points: int, size: int) -> Tensor:
+def spline_matrix(points: int, size: int) -> np.ndarray:
     """What each of `size` voxels takes from control points that span them, corners included.
 
     Args:
@@ -35,86 +37,92 @@ def spline_matrix(points: int, size: int) -> Tensor:
     """
     from scipy.interpolate import CubicSpline
 
-    knots = np.linspace(0, size - 1, points) if size > 1 else np.arange(points, dtype=float)
-    spline = CubicSpline(knots, np.eye(points), bc_type="natural")
-    return torch.from_numpy(spline(np.arange(size)).astype(np.float32))
+    spline = CubicSpline(np.linspace(0, max(size - 1, 1), points), np.eye(points), bc_type="natural")
+    return spline(np.arange(size)).astype(np.float32)
 
 
 def control_points(points: Sequence[int], shape: Sequence[int]) -> np.ndarray:
-    """Where the control points lie: ``(axis, *points)`` float64, in voxels of a grid of this shape, corners included."""
-    along = [np.linspace(0, size - 1, number) for number, size in zip(points, shape, strict=True)]
+    """Where control points lie: ``(axis, *points)`` float64, in voxels of a grid of this shape, corners included."""
+    along = [np.linspace(0, max(size - 1, 1), number) for number, size in zip(points, shape, strict=True)]
     return np.stack(np.meshgrid(*along, indexing="ij"))
 
 
-def spread(control: np.ndarray, shape: Sequence[int]) -> Tensor:
+def spread(control: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """A field given at control points, at every voxel.
 
     Args:
-        control: ``(axis, *points)``.
+        control: ``(axis, *points)`` float32.
         shape: Of the grid that the control points span.
 
     Returns:
         ``(axis, *shape)`` float32.
     """
-    field = torch.from_numpy(np.ascontiguousarray(control, dtype=np.float32))
-    dims = field.ndim - 1
-    for axis in reversed(range(dims)):
+    field = control
+    for axis in reversed(range(len(shape))):  # the last axis first: the largest product is then left to the end
         weights = spline_matrix(field.shape[1 + axis], shape[axis])
-        if axis == dims - 1:
-            field = field @ weights.T
-        else:
-            before, after = field.shape[: 1 + axis], field.shape[2 + axis :]
-            field = torch.matmul(weights, field.reshape(*before, field.shape[1 + axis], -1)).reshape(
-                *before, shape[axis], *after
-            )
+        before, after = field.shape[: 1 + axis], field.shape[2 + axis :]
+        field = (weights @ field.reshape(*before, field.shape[1 + axis], -1)).reshape(*before, shape[axis], *after)
     return field
 
 
-def read_linear(source: Tensor, places: Tensor) -> Tensor:
+def read_linear(source: Tensor, places: Tensor, first: Sequence[int]) -> Tensor:
     """Linear interpolation at given places.
 
     Args:
         source: ``(channel, *space)`` float32, contiguous, at least two voxels along each axis.
-        places: ``(axis, *shape)`` float32 voxel coordinates inside ``0 .. size - 1`` of each axis.
+        places: ``(axis, *shape)`` float32 voxel coordinates, inside the source but for rounding.
+        first: The coordinates of the source's first voxel.
 
     Returns:
         ``(channel, *shape)`` float32.
     """
-    channels, shape = source.shape[0], places.shape[1:]
-    if source.ndim == 3:
-        rows, columns = source.shape[1:]
-        grid = torch.stack((places[1] * (2 / (columns - 1)), places[0] * (2 / (rows - 1))), -1).sub_(1)
-        return F.grid_sample(source[None], grid[None], padding_mode="border", align_corners=True)[0]
-    slabs, rows, columns = source.shape[1:]
+    channels, shape, size = source.shape[0], places.shape[1:], source.shape[1:]
+    grid = torch.empty((2, *shape))
+    if len(size) == 2:
+        _scaled(places[1], size[1], first[1], grid[0])
+        _scaled(places[0], size[0], first[0], grid[1])
+        flat = grid.view(1, 2, 1, -1).permute(0, 2, 3, 1)
+        return torch.grid_sampler(source[None], flat, _BILINEAR, _BORDER, True).view(channels, *shape)
+    slabs, rows, columns = size
     tall = (slabs - 1) * rows
     picture = source.as_strided((channels, 2, tall, columns), (slabs * rows * columns, rows * columns, columns, 1))
-    slab = places[0].floor().clamp_(max=slabs - 2)
-    grid = torch.empty((2, *shape))
-    torch.mul(places[2], 2 / (columns - 1), out=grid[0])
-    torch.add(places[1], slab, alpha=rows, out=grid[1])
-    grid[1].mul_(2 / (tall - 1))
-    grid.sub_(1)
+    slab = places[0].floor().clamp_(first[0], first[0] + slabs - 2)
+    _scaled(places[2], columns, first[2], grid[0])
+    _scaled(places[1], tall, first[1] + rows * first[0], grid[1])
+    grid[1].add_(slab, alpha=2 * rows / (tall - 1))
     flat = grid.view(1, 2, 1, -1).permute(0, 2, 3, 1).expand(channels, -1, -1, -1)
-    both = F.grid_sample(picture, flat, padding_mode="border", align_corners=True).view(channels, 2, *shape)
-    return torch.lerp(both[:, 0], both[:, 1], slab.sub_(places[0]).neg_())
+    both = torch.grid_sampler(picture, flat, _BILINEAR, _BORDER, True).view(channels, 2, *shape)
+    return torch.lerp(both[:, 0], both[:, 1], torch.sub(places[0], slab, out=slab))
 
 
-def read_nearest(source: Tensor, places: Tensor) -> Tensor:
+#: Of `torch.grid_sampler`.
+_BILINEAR, _BORDER = 0, 1
+
+
+def _scaled(places: Tensor, size: int, first: int, out: Tensor) -> None:
+    """Voxels as `grid_sample` counts them: -1 is the first, 1 the last."""
+    step = 2 / (size - 1)
+    torch.add(torch.tensor(-1 - first * step), places, alpha=step, out=out)
+
+
+def read_nearest(source: Tensor, places: Tensor, first: Sequence[int]) -> Tensor:
     """The nearest voxel at given places.
 
     Args:
         source: ``(channel, *space)`` of any type, contiguous.
-        places: ``(axis, *shape)`` float32 voxel coordinates inside ``0 .. size - 1`` of each axis.
+        places: ``(axis, *shape)`` float32 voxel coordinates, not half a voxel outside the source.
+        first: The coordinates of the source's first voxel.
 
     Returns:
         ``(channel, *shape)`` of the source's type.
     """
     shape, size = places.shape[1:], source.shape[1:]
     whole = places.round()
-    if source[0].numel() > 2**24:  # beyond it single precision no longer counts in ones
+    if source[0].numel() > 2**23:  # far beyond it single precision no longer counts in ones
         whole = whole.long()
-    index = whole[0] * size[1] + whole[1]
-    if len(size) == 3:
-        index = index.mul_(size[2]).add_(whole[2])
-    flat = index.view(-1).to(torch.int32 if source[0].numel() < 2**31 else torch.int64)
-    return source.flatten(1).index_select(1, flat).view(-1, *shape)
+    index, offset = whole[0], first[0]
+    for axis in range(1, len(size)):
+        index = torch.add(whole[axis], index, alpha=size[axis])
+        offset = offset * size[axis] + first[axis]
+    flat = index.sub_(offset).view(-1).to(torch.int32 if source[0].numel() < 2**31 else torch.int64)
+    return torch.stack([channel.view(-1).index_select(0, flat) for channel in source]).view(-1, *shape)

@@ -1,8 +1,14 @@
 """Composition: the spatial steps of a case become one map, and the map one resampling.
 
-Steps that follow one another and only move voxels are multiplied together and applied once, when pixels are next looked at:
-``[orient_ras, resample, crop_pad, zscore]`` interpolates once. Views on different grids (two X-ray projections) are prepared
-each on its own; masks move with the view whose grid they share, and a mask on a grid of its own is brought to the reference
+Steps that follow one another and only move voxels are multiplied together and applied once, when pixels are next
+looked
+at
+at:
+``[orient_ras, resample, crop_pad, zscore]`` interpolates once. Views on different grids (two X-ray projections) are
+prepare
+prepared
+each on its own; masks move with the view whose grid they share, and a mask on a grid of its own is brought to the
+reference
 view's through millimetres.
 """
 
@@ -148,6 +154,7 @@ def output_grid(image: Image, spatial: Spatial) -> tuple[tuple[int, ...], np.nda
 def compose(first: Spatial, then: Spatial, shape: Sequence[int]) -> Spatial:
     """One map for two, the output of `first` being the input of `then`.
 
+
     Matrices multiply. A displacement that comes last is kept as it is; one that a later map turns or deforms is carried over
     to that map's grid at control points as dense as its own: exact there, and a smooth curve between them.
 
@@ -256,7 +263,7 @@ def _moved(
         control = spatial.displacement.control
         places = control_points(control.shape[1:], shape) + control
         places = np.tensordot(matrix[:-1, :-1], places, 1) + matrix[:-1, -1].reshape(-1, *[1] * len(shape))
-        moved = resample_at(array, spread(places, shape).numpy(), nearest=image.is_label)
+        moved = resample_at(array, spread(places.astype(np.float32), shape), nearest=image.is_label)
     else:
         moved = resample(array, matrix, shape, nearest=image.is_label, antialias=spatial.antialias, fill=fill)
     return moved.reshape(*lead, *shape)

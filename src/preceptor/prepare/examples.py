@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,8 @@ from preceptor.core.cohort import Case, Sample
 from preceptor.core.errors import RecipeError
 from preceptor.core.plugins import Task, Transform
 
-from .patches import UNLABELLED, draw, place_patch, read_patch
-from .prepared import Grid
+from .patches import UNLABELLED, draw, empty_patch, full_patch, place_patch, read_patch
+from .prepared import Grid, PreparedCase
 from .store import Store
 
 #: The mask that weighs voxels in the loss: 1 where a case has none.
@@ -90,7 +92,8 @@ class Examples:
         self._channels = self._same_channels()
         self._text = _text_columns(cases)
         self.index = self._make_index(strata, foreground_share)
-        self._first_row = np.searchsorted(self.index.case, np.arange(len(cases) + 1))
+        self._first_row = np.searchsorted(self.index.case, np.arange(len(cases) + 1)).tolist()
+        self._reads_pixels = any(getattr(each, "reads_pixels", True) for each in augment)
 
     # ---------------------------------------------------------------- what there is
 
@@ -181,16 +184,22 @@ class Examples:
         row = told.row if told.row >= 0 else self._choose_row(told.case, rng)
         prepared = self._store.prepared(case.key)
         whole = self._store.sample(case.key)
+        if case.key in self._hidden:
+            whole = replace(whole, labels={})
         images: dict[str, Tensor] = {}
         masks: dict[str, Tensor] = {}
-        for grid in prepared.grids:
+        for number, grid in enumerate(prepared.grids):
             part = _part(whole, grid)
             shape, first = grid.shape, (0,) * len(grid.shape)
             if self._patch is not None:
                 stratum = int(self.index.stratum[row])
                 shape = self._patch
                 first = place_patch(rng, grid.shape, shape, prepared.centres(stratum) if stratum >= 0 else None)
-            spatial, intensities = draw(self._augment, rng, part, shape, first)
+            if self._reads_pixels:
+                seen = full_patch(part, shape, first)
+            else:
+                seen = self._shown(prepared, number, part, shape)
+            spatial, intensities = draw(self._augment, rng, seen, shape)
             fills = [0.0] * len(part.images) + [
                 float(UNLABELLED if name == self._task.mask else 0) for name in part.masks
             ]
@@ -204,12 +213,19 @@ class Examples:
                 masks[name] = _swapped(tensor, spatial.relabel.get(name, {}) if spatial is not None else {})
         return self._finish(case, row, rng, images, masks)
 
+    def _shown(self, prepared: PreparedCase, number: int, part: Sample, shape: tuple[int, ...]) -> Sample:
+        """What transforms see that do not look at pixels; made once for as long as the case is open."""
+        known = (number, shape, part.key in self._hidden)
+        if known not in prepared.shown:
+            prepared.shown[known] = empty_patch(part, shape)
+        return prepared.shown[known]
+
     def _choose_row(self, case: int, rng: np.random.Generator) -> int:
         first, last = self._first_row[case], self._first_row[case + 1]
         if last - first == 1:
-            return int(first)
-        steps = np.cumsum(self.index.share[first:last])
-        return int(first + min(np.searchsorted(steps, rng.random() * steps[-1], side="right"), last - first - 1))
+            return first
+        steps = list(accumulate(self.index.share[first:last].tolist()))
+        return min(first + bisect(steps, rng.random() * steps[-1]), last - 1)
 
     def _finish(
         self, case: Case, row: int, rng: np.random.Generator, images: dict[str, Tensor], masks: dict[str, Tensor]

@@ -1,6 +1,7 @@
 """The loader: batches whose draws depend on (seed, epoch, case, draw) alone, never on who computes them.
 
-What a batch holds is decided in the main process, number by number; workers are told "case 12, epoch 3, draw 1" and keep
+What a batch holds is decided in the main process, number by number; workers are told "case 12, epoch 3, draw 1" and
+keep
 nothing from one batch to the next. So any number of them gives the same batches, and an epoch can begin anywhere.
 """
 
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from preceptor.core.batch import Batch, Index
 from preceptor.core.cohort import Case
-from preceptor.core.errors import RecipeError
+from preceptor.core.errors import PreceptorError, RecipeError
 from preceptor.core.plugins import Task, Transform
 
 from .examples import Examples, Told
@@ -135,7 +136,10 @@ class Loader:
                 step = [rows[part::world] for part in range(world)] if len(rows) >= world else []
             mine += step[rank::world]
         self._plan[:] = mine
-        yield from self._batches
+        for batch in self._batches:
+            if isinstance(batch, PreceptorError):
+                raise batch
+            yield batch
 
     def _draws(self, number: int, probability: Sequence[float] | None) -> list[list[Told]]:
         """What each batch is told of its examples."""
@@ -197,8 +201,11 @@ class _Computed(Dataset):
     def __init__(self, examples: Examples) -> None:
         self._examples = examples
 
-    def __getitem__(self, told: list[Told]) -> Batch:
-        return self._examples.batch(told)
+    def __getitem__(self, told: list[Told]) -> Batch | PreceptorError:
+        try:
+            return self._examples.batch(told)
+        except PreceptorError as error:
+            return error  # torch would rebuild it in the main process out of its text alone
 
 
 class _Sampler:

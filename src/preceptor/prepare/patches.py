@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +15,7 @@ from preceptor.core.applied import Intensity, Spatial
 from preceptor.core.cohort import Sample
 from preceptor.core.image import Image
 from preceptor.core.plugins import Transform
-from preceptor.maths.geometry import is_exact
+from preceptor.maths.geometry import embed, is_exact
 from preceptor.maths.resampling import copy_voxels
 from preceptor.maths.warps import control_points, read_linear, read_nearest, spread
 
@@ -48,24 +50,19 @@ def place_patch(
 
 
 def draw(
-    augment: Sequence[Transform], rng: np.random.Generator, sample: Sample, shape: Sequence[int], first: Sequence[int]
+    augment: Sequence[Transform], rng: np.random.Generator, seen: Sample, shape: Sequence[int]
 ) -> tuple[Spatial | None, list[Intensity]]:
     """Let every transform decide, and compose what moves voxels.
 
     Args:
         augment: In order. All that move voxels are applied first, as one map, then the others in order.
         rng: Of this draw of this case.
-        sample: The views and masks of one grid.
+        seen: The patch before it is varied.
         shape: Of the patch.
-        first: Its first voxel.
 
     Returns:
         One map (patch voxel to unvaried patch voxel) or None, and the functions of the pixel values.
     """
-    if not augment:
-        return None, []
-    pixels = any(getattr(each, "reads_pixels", True) for each in augment)
-    seen = _seen(sample, shape, first, pixels)
     spatial: Spatial | None = None
     intensities = []
     for transform in augment:
@@ -77,27 +74,28 @@ def draw(
     return spatial, intensities
 
 
-def _seen(sample: Sample, shape: Sequence[int], first: Sequence[int], pixels: bool) -> Sample:
-    """The patch before it is varied: what transforms look at."""
-    affine_mm = sample.reference.affine_mm.copy()
-    affine_mm[:3, 3] += affine_mm[:3, : len(first)] @ np.asarray(first, dtype=float)
+def empty_patch(sample: Sample, shape: tuple[int, ...]) -> Sample:
+    """For transforms that do not look at pixels: a grid of the patch's shape, laid where the image begins."""
+    affine_mm = sample.reference.affine_mm
+    images = {view: stand_in(image, shape, affine_mm) for view, image in sample.images.items()}
+    return replace(sample, images=images, masks={})
+
+
+def full_patch(sample: Sample, shape: tuple[int, ...], first: Sequence[int]) -> Sample:
+    """The patch before it is varied, with its pixels."""
+    shift = np.eye(len(first) + 1)
+    shift[:-1, -1] = first
+    affine_mm = sample.reference.affine_mm @ embed(shift)
 
     def part(image: Image) -> Image:
-        if not pixels:
-            return stand_in(image, shape, affine_mm)
         lead = image.array.shape[: image.array.ndim - image.space_dims]
-        shift = np.eye(len(first) + 1)
-        shift[:-1, -1] = first
         array = copy_voxels(image.array.reshape(-1, *image.shape), shift, shape, 0)
         return image.with_array(array.reshape(*lead, *shape), affine_mm)
 
-    return Sample(
-        key=sample.key,
+    return replace(
+        sample,
         images={view: part(image) for view, image in sample.images.items()},
-        masks={name: part(mask) for name, mask in sample.masks.items()} if pixels or not sample.images else {},
-        labels=sample.labels,
-        fields=sample.fields,
-        mask_values=sample.mask_values,
+        masks={name: part(mask) for name, mask in sample.masks.items()},
     )
 
 
@@ -129,10 +127,11 @@ def read_patch(
     else:
         places = _places(matrix, spatial, tuple(shape))
         box = _box(places, images[0].shape)
+        where, begin = torch.from_numpy(places), [edge for edge, _ in box]
         read = []
         for array, fill, kind in zip(arrays, fills, kinds, strict=True):
             source = _crop(array, box, fill, kind)
-            read.append(read_nearest(source, places) if kind is None else read_linear(source, places))
+            read.append((read_nearest if kind is None else read_linear)(source, where, begin))
     return [
         tensor.view(*image.array.shape[: image.array.ndim - dims], *shape)
         for tensor, image in zip(read, images, strict=True)
@@ -144,7 +143,7 @@ def _control_points(points: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarr
     return control_points(points, shape).astype(np.float32)
 
 
-def _places(matrix: np.ndarray, spatial: Spatial, shape: tuple[int, ...]) -> Tensor:
+def _places(matrix: np.ndarray, spatial: Spatial, shape: tuple[int, ...]) -> np.ndarray:
     """Where each voxel of the patch comes from: ``(axis, *shape)``. Affine and displacement are one smooth field."""
     dims = len(shape)
     control = None if spatial.displacement is None else spatial.displacement.control
@@ -152,24 +151,24 @@ def _places(matrix: np.ndarray, spatial: Spatial, shape: tuple[int, ...]) -> Ten
     here = _control_points(points, shape)
     if control is not None:
         here = here + control
-    moved = matrix[:-1, :-1].astype(np.float32) @ here.reshape(dims, -1) + matrix[:-1, -1:].astype(np.float32)
+    moved = matrix[:-1, :-1].astype(np.float32) @ here.reshape(dims, -1)
+    moved += matrix[:-1, -1:].astype(np.float32)
     return spread(moved.reshape(dims, *points), shape)
 
 
-def _box(places: Tensor, size: Sequence[int]) -> list[tuple[int, int]]:
-    """The part of the source that is needed, as first and last voxel of each axis; `places` then counts from its first.
+def _box(places: np.ndarray, size: Sequence[int]) -> list[tuple[int, int]]:
+    """The part of the source that is needed: first and last voxel of each axis.
 
-    It reaches at most one voxel beyond the image: what lies further out looks the same.
+    It reaches at most one voxel beyond the image, and `places` are brought there: what lies further out looks the same.
     """
+    flat = places.reshape(len(size), -1)
     box = []
-    for along, length in zip(places, size, strict=True):
-        low, high = (float(each) for each in along.aminmax())
+    for along, low, high, length in zip(flat, flat.min(1).tolist(), flat.max(1).tolist(), size, strict=True):
         if low < -1 or high > length:
-            along.clamp_(-1, length)
+            np.clip(along, -1, length, out=along)
             low, high = min(max(low, -1), length), max(min(high, length), -1)
-        start = min(int(np.floor(low)), length - 1)
-        box.append((start, max(int(np.ceil(high)), start + 1)))
-        along.sub_(start)
+        first = min(math.floor(low), length - 1)
+        box.append((first, max(math.ceil(high), first + 1)))
     return box
 
 

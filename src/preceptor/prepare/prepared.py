@@ -71,6 +71,8 @@ class PreparedCase:
                 remedy="delete the run's folder 'prepared'; the case is then prepared again",
                 code="prepared_damaged",
             ) from error
+        self._known: dict[str, Image] = {}
+        self.shown: dict[tuple, Sample] = {}  # for whoever draws from the case, as long as it is open
         self._images: Mapping[str, Any] = record["images"]
         self._masks: Mapping[str, Any] = record["masks"]
         self.grids = tuple(Grid(tuple(g["views"]), tuple(g["masks"]), tuple(g["shape"])) for g in record["grids"])
@@ -92,15 +94,17 @@ class PreparedCase:
         return np.frombuffer(self._bytes, _KINDS[entry["dtype"]], math.prod(shape), offset).reshape(shape)
 
     def image(self, view: str) -> Image:
-        return self._made(f"image:{view}", self._images[view])
+        return self._opened(f"image:{view}", self._images[view])
 
     def mask(self, name: str) -> Image:
-        return self._made(f"mask:{name}", self._masks[name])
+        return self._opened(f"mask:{name}", self._masks[name])
 
-    def _made(self, name: str, facts: Mapping[str, Any]) -> Image:
-        return Image(
-            self._array(name), np.array(facts["affine_mm"]), facts["is_label"], facts["has_time"], facts["meta"]
-        )
+    def _opened(self, name: str, facts: Mapping[str, Any]) -> Image:
+        if name not in self._known:
+            self._known[name] = Image(
+                self._array(name), np.array(facts["affine_mm"]), facts["is_label"], facts["has_time"], facts["meta"]
+            )
+        return self._known[name]
 
     def centres(self, stratum: int) -> np.ndarray:
         """``(place, axis)`` int32: voxels of a class, all of them or an even draw."""
@@ -145,7 +149,7 @@ def write_prepared(path: Path, sample: Sample, dense: str | None) -> None:
         ],
         "strata": strata,
     }
-    with write_aside(path) as aside:
+    with write_aside(path, durable=False) as aside:  # thousands of waits for the disk would cost more than the work
         try:
             save_file(arrays, aside, {"preceptor": json.dumps(record)})
         except SafetensorError as error:

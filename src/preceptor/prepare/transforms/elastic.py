@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Annotated
 
 import numpy as np
@@ -15,7 +16,8 @@ from preceptor.maths.folding import folds
 class Elastic:
     """Moves control points at random and lets the tissue between them follow smoothly.
 
-    Displacements that would fold the image (a Jacobian determinant of 0 or less) are drawn anew; after eight that fold, the
+    Displacements that would fold the image (a Jacobian determinant of 0 or less) are drawn anew; after eight that
+    fold, the
     last is halved until it does not.
 
     Args:
@@ -26,8 +28,13 @@ class Elastic:
     Returns:
         From `draw`: a `Spatial` with a `Displacement`, or `Nothing`.
 
-    Source: Simard 2003, "Best practices for convolutional neural networks applied to visual document analysis", section 2,
-    with a displacement drawn at control points and a spline between them in place of a blurred displacement of every pixel.
+
+
+    Source: Simard 2003, "Best practices for convolutional neural networks applied to visual document analysis",
+        section
+        2,
+    with a displacement drawn at control points and a spline between them in place of a blurred displacement of every
+    pixel.
 
     Example:
         >>> from preceptor.core.image import Image
@@ -64,11 +71,12 @@ class Elastic:
         ]
         sigma = np.array([self.sigma_mm / each for each in spacing], dtype=np.float32)
         sigma = sigma.reshape(-1, *[1] * len(points))
-        for _ in range(8):
-            control = rng.standard_normal((len(points), *points), dtype=np.float32) * sigma
+        for attempt in count():
+            if attempt < 8:
+                control = rng.standard_normal((len(points), *points), dtype=np.float32) * sigma
+            else:
+                control = control / 2
             if not folds(control, image.shape):
                 break
-        while folds(control, image.shape):
-            control = control / 2
         parameters = {"control_points": points}
         return Spatial(np.eye(len(points) + 1), displacement=Displacement(control), parameters=parameters, fill=0.0)

@@ -23,15 +23,21 @@ _WORDS = re.compile(r"[a-z]+")
 class Flip:
     """Mirrors the image, each axis by its own throw of the dice.
 
-    A mirrored left hippocampus is a right one. So a flip along left-right exchanges structures whose names differ in their
-    side alone ("left lung" and "right lung"), and refuses a structure that has no partner, or a case whose label is a side,
+    A mirrored left hippocampus is a right one. So a flip along left-right exchanges structures whose names differ in
+   
+    their
+    side alone ("left lung" and "right lung"), and refuses a structure that has no partner, or a case whose label is a
+    side,
     unless `sides` says what becomes what.
 
     Args:
         axes: Anatomical axes (``left-right``, ``anterior-posterior``, ``superior-inferior``), found through the image's
-            affine; or ``x``, ``y``, ``z`` for array axes, for pictures that say nothing of millimetres.
-        chance: Of each axis.
-        sides: ``{structure: structure}`` that a mirror along left-right exchanges, both ways; a structure named with itself
+            affine; or ``x``, ``y``, ``z`` for array axes, for pictures that say nothing of
+            millimetres.
+        chance: Of each
+            axis.
+        sides: ``{structure: structure}`` that a mirror along left-right exchanges, both ways; a structure named with
+            itself
             stays. None finds pairs by their names.
 
     Returns:

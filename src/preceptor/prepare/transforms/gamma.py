@@ -17,7 +17,8 @@ class Gamma:
     """Raises the values, scaled to 0..1 between the image's own lowest and highest, to a power, and scales them back.
 
     Args:
-        lowest, highest: Of the power. Its logarithm is drawn evenly between theirs, so that brightening by some amount is as
+        lowest, highest: Of the power. Its logarithm is drawn evenly between theirs, so that brightening by some
+            amount is as
             likely as darkening by the same.
         chance: How often it happens.
 
@@ -59,6 +60,8 @@ class Gamma:
             low, high = (float(each) for each in image.aminmax())
             if high <= low:
                 return image
-            return image.sub_(low).div_(high - low).clamp_(0, 1).pow_(power).mul_(high - low).add_(low)
+            # ((x - low) / range) ** power * range + low, with one factor for both of the range's.
+            image.sub_(low).pow_(power)
+            return torch.add(torch.tensor(low), image, alpha=(high - low) ** (1 - power), out=image)
 
         return Intensity(function, parameters={"gamma": power})

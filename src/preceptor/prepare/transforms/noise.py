@@ -16,7 +16,8 @@ class Noise:
     """Adds Gaussian noise, drawn for every pixel by itself.
 
     Args:
-        sigma: Largest standard deviation, in the units of the prepared image; each case draws its own from 0 to `sigma`.
+        sigma: Largest standard deviation, in the units of the prepared image; each case draws its own from 0 to
+            `sigma`.
         chance: How often it happens.
 
     Returns:

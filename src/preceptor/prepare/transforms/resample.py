@@ -19,11 +19,17 @@ _Voxels = Annotated[int, Ge(1)]
 class Resample:
     """Shows the image on a grid of another spacing: linear for images, nearest for labels.
 
-    The outer corners of the first voxels coincide, so nothing shifts by half a voxel. Where the new voxels are larger, images
-    are first smoothed (`antialias`), so that what is finer than the new grid fades instead of turning into false patterns.
+    The outer corners of the first voxels coincide, so nothing shifts by half a voxel. Where the new voxels are
+    larger,
+    images
+    are first smoothed (`antialias`), so that what is finer than the new grid fades instead of turning into false
+    patterns.
 
+
+   
     Args:
-        spacing_mm: Distance between voxel centres along each axis, in the order the axes have by now, or one number for all.
+        spacing_mm: Distance between voxel centres along each axis, in the order the axes have by now, or one number
+            for all.
         shape: Instead of a spacing, voxels along each axis: for pictures that say nothing of millimetres.
         keep_aspect: With `shape`: the same factor along every axis, so that the image fits in (follow with ``crop_pad``
             to fill up); otherwise each axis is stretched to its number.

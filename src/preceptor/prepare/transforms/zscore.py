@@ -17,7 +17,8 @@ class Zscore:
     For images whose units mean nothing, such as MRI. A channel that is the same everywhere becomes 0.
 
     Args:
-        over: Which voxels mean and deviation are taken from: ``all``, or ``positive`` (greater than 0, where the background
+        over: Which voxels mean and deviation are taken from: ``all``, or ``positive`` (greater than 0, where the
+            background
             was set to 0). All voxels are then moved by them.
 
     Returns:

@@ -1,0 +1,340 @@
+"""Patches a second out of the input pipeline, beside MONAI, TorchIO and batchgeneratorsv2.
+
+Hippocampus MRI, patches of 32 x 40 x 32 voxels in batches of 4, each mirrored (chance 1/2), turned, scaled, deformed, with noise
+and gamma; images linearly, labels by nearest neighbour, in every pipeline; torch on one thread. Every pipeline runs in turn in
+each round, so that whatever else the machine does falls on all alike; the medians' ratios are printed.
+
+    python -m benchmarks.input_pipeline FOLDER_OF_HIPPOCAMPUS [--rounds 9] [--first]
+
+``--first`` measures instead, each in a process of its own, the time to the first 178 patches and the memory it took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import torch
+
+PATCH, BATCH = (32, 40, 32), 4
+DEGREES, SCALE, SPACING, DISPLACEMENT, SIGMA, GAMMA = 10.0, 0.1, 16.0, 2.0, 0.1, (0.7, 1.5)
+
+
+def pairs(root: Path) -> list[tuple[Path, Path]]:
+    return [(image, root / "labels" / image.name) for image in sorted((root / "images").glob("*.nii.gz"))]
+
+
+def preceptor(root: Path, workers: int, scratch: Path) -> Iterator[int]:
+    from preceptor.core.cohort import Case, Cohort
+    from preceptor.core.slots import build
+    from preceptor.prepare.loader import Loader
+    from preceptor.prepare.store import prepare
+
+    cases = tuple(
+        Case(image.name[:-7], {"mri": f"images/{image.name}"}, masks={"label": f"labels/{label.name}"}, role="train")
+        for image, label in pairs(root)
+    )
+    task = build("tasks", {"segmentation": {"labels": {"anterior": 1, "posterior": 2}}})
+    store = prepare(Cohort(cases, root), [build("transforms", "zscore")], task, scratch / "prepared", fit_on=cases)
+    augment = [
+        {"flip": {"axes": ["left-right"], "chance": 0.5}},
+        {"affine": {"degrees": DEGREES, "scale": SCALE}},
+        {"elastic": {"spacing_mm": SPACING, "sigma_mm": DISPLACEMENT}},
+        {"noise": {"sigma": SIGMA}},
+        {"gamma": {"lowest": GAMMA[0], "highest": GAMMA[1]}},
+    ]
+    loader = Loader(
+        store,
+        cases,
+        task,
+        views=("mri",),
+        batch_size=BATCH,
+        seed=0,
+        augment=[build("transforms", each) for each in augment],
+        patch=PATCH,
+        foreground_share=0.0,
+        workers=workers,
+    )
+    epoch = 0
+    while True:
+        for batch in loader.epoch(epoch):
+            yield len(batch)
+        epoch += 1
+
+
+def monai(root: Path, workers: int, scratch: Path) -> Iterator[int]:
+    from monai.data import CacheDataset, DataLoader
+    from monai.transforms import (
+        Compose,
+        EnsureChannelFirstd,
+        LoadImaged,
+        NormalizeIntensityd,
+        RandAdjustContrastd,
+        RandAffined,
+        RandFlipd,
+        RandGaussianNoised,
+        RandGridDistortiond,
+        RandSpatialCropd,
+        SpatialPadd,
+    )
+
+    turn = np.deg2rad(DEGREES)
+    both = ["image", "label"]
+    moved = {"keys": both, "mode": ("bilinear", "nearest"), "padding_mode": "zeros"}
+    transform = Compose(
+        [
+            LoadImaged(both),
+            EnsureChannelFirstd(both),
+            NormalizeIntensityd("image"),
+            SpatialPadd(both, PATCH),
+            RandSpatialCropd(both, PATCH, random_size=False),
+            RandFlipd(both, prob=0.5, spatial_axis=0),
+            RandAffined(prob=1.0, rotate_range=(turn,) * 3, scale_range=(SCALE,) * 3, **moved),
+            RandGridDistortiond(num_cells=2, prob=1.0, distort_limit=0.1, **moved),  # five times faster than Rand3DElasticd
+            RandGaussianNoised("image", prob=1.0, std=SIGMA),
+            RandAdjustContrastd("image", prob=1.0, gamma=GAMMA),
+        ]
+    )
+    files = [{"image": str(image), "label": str(label)} for image, label in pairs(root)]
+    data = CacheDataset(files, transform, cache_rate=1.0, num_workers=2, progress=False)
+    loader = DataLoader(data, batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    while True:
+        for batch in loader:
+            yield len(batch["image"])
+
+
+def torchio(root: Path, workers: int, scratch: Path) -> Iterator[int]:
+    import SimpleITK
+    import torchio as tio
+    from torch.utils.data import DataLoader
+
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    subjects = []
+    for image, label in pairs(root):
+        subject = tio.Subject(image=tio.ScalarImage(image), label=tio.LabelMap(label))
+        shape = tuple(max(size, width) for size, width in zip(subject.spatial_shape, PATCH, strict=True))
+        subjects.append(tio.Compose([tio.ZNormalization(), tio.CropOrPad(shape)])(subject))
+    transform = tio.Compose(
+        [
+            tio.RandomFlip(axes=("LR",), flip_probability=0.5),
+            tio.RandomAffine(scales=SCALE, degrees=DEGREES),
+            tio.RandomElasticDeformation(num_control_points=5, max_displacement=DISPLACEMENT * 2),
+            tio.RandomNoise(std=(0, SIGMA)),
+            tio.RandomGamma(log_gamma=tuple(np.log(GAMMA))),
+        ]
+    )
+    data = tio.SubjectsDataset(subjects, transform=transform)
+    queue = tio.Queue(
+        # Eight patches share one varied volume: what its queue is for. With one each it makes an eighth of the patches.
+        data, max_length=64, samples_per_volume=8, sampler=tio.UniformSampler(PATCH), num_workers=workers, verbose=False
+    )
+    loader = DataLoader(queue, batch_size=BATCH, num_workers=0, collate_fn=lambda patches: torch.stack([p["image"].data for p in patches]))
+    while True:
+        for batch in loader:
+            yield len(batch)
+
+
+class _Batchgenerators(torch.utils.data.Dataset):
+    """Whole normalised cases in memory; the spatial transform cuts the patch out of them, as it is fastest."""
+
+    def __init__(self, root: Path) -> None:
+        import nibabel
+        from batchgeneratorsv2.helpers.scalar_type import RandomScalar  # noqa: F401
+        from batchgeneratorsv2.transforms.intensity.contrast import BGContrast
+        from batchgeneratorsv2.transforms.intensity.gamma import GammaTransform
+        from batchgeneratorsv2.transforms.intensity.gaussian_noise import GaussianNoiseTransform
+        from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
+        from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+        from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+
+        self.cases = []
+        for image, label in pairs(root):
+            array = np.asarray(nibabel.load(image).dataobj, dtype=np.float32)
+            array = (array - array.mean()) / array.std()
+            truth = np.asarray(nibabel.load(label).dataobj).astype(np.int16)
+            self.cases.append((torch.from_numpy(array[None]), torch.from_numpy(truth[None])))
+        turn = np.deg2rad(DEGREES)
+        self.transform = ComposeTransforms(
+            [
+                SpatialTransform(
+                    PATCH,
+                    patch_center_dist_from_border=[each // 2 for each in PATCH],
+                    random_crop=True,
+                    p_elastic_deform=1,
+                    elastic_deform_scale=(0.2, 0.25),
+                    elastic_deform_magnitude=(0, DISPLACEMENT),
+                    p_rotation=1,
+                    rotation=(-turn, turn),
+                    p_scaling=1,
+                    scaling=(1 - SCALE, 1 + SCALE),
+                    p_synchronize_scaling_across_axes=1,
+                    bg_style_seg_sampling=False,
+                    mode_seg="nearest",
+                ),
+                MirrorTransform(allowed_axes=(0,)),
+                GaussianNoiseTransform(noise_variance=(0, SIGMA), p_per_channel=1, synchronize_channels=True),
+                GammaTransform(
+                    gamma=BGContrast(GAMMA), p_invert_image=0, synchronize_channels=True, p_per_channel=1, p_retain_stats=0
+                ),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, case: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image, truth = self.cases[case]
+        done = self.transform(image=image, segmentation=truth)
+        return done["image"], done["segmentation"]
+
+
+def batchgeneratorsv2(root: Path, workers: int, scratch: Path) -> Iterator[int]:
+    from torch.utils.data import DataLoader
+
+    loader = DataLoader(
+        _Batchgenerators(root), batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+    )
+    while True:
+        for image, _ in loader:
+            yield len(image)
+
+
+PIPELINES: dict[str, Callable[[Path, int, Path], Iterator[int]]] = {
+    "preceptor": preceptor,
+    "batchgeneratorsv2": batchgeneratorsv2,
+    "TorchIO queue": torchio,
+    "MONAI cached": monai,
+}
+
+
+def bare_passes() -> dict[str, Callable[[], Any]]:
+    """The work that can't be avoided, one patch of it: what a perfect pipeline out of torch's own parts would take."""
+    image, label = torch.randn(1, 1, 35, 51, 35), torch.randint(0, 3, (1, 1, 35, 51, 35)).float()
+    theta = torch.eye(3, 4)[None] + 0.05 * torch.randn(1, 3, 4)
+    grid = torch.nn.functional.affine_grid(theta, [1, 1, *PATCH], align_corners=True)
+    patch = torch.rand(PATCH)
+    sample = torch.nn.functional.grid_sample
+    return {
+        "linear resampling": lambda: sample(image, grid, align_corners=True),
+        "nearest resampling": lambda: sample(label, grid, mode="nearest", align_corners=True),
+        "noise": lambda: patch + torch.randn(PATCH) * 0.1,
+        "gamma": lambda: patch.pow(1.2),
+    }
+
+
+def rate(stream: Iterator[int], seconds: float, unmeasured: int = 0) -> float:
+    """Patches a second over some time, after some batches that do not count."""
+    for _ in range(unmeasured):
+        next(stream)
+    began, patches = time.perf_counter(), 0
+    while (passed := time.perf_counter() - began) < seconds:
+        patches += next(stream)
+    return patches / passed
+
+
+def compare(root: Path, workers: int, rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Patches a second of every pipeline in every round; of the bare passes too where nobody helps."""
+    rates: dict[str, list[float]] = {name: [] for name in PIPELINES}
+    with tempfile.TemporaryDirectory() as folder:
+        streams = {name: make(root, workers, Path(folder)) for name, make in PIPELINES.items()}
+        for stream in streams.values():
+            rate(stream, seconds, 45)  # an epoch, so that what is kept is kept
+        bare = bare_passes()
+        for _ in range(rounds):
+            for name, stream in streams.items():
+                # What workers had laid by while the others ran does not count: two batches each, ours four.
+                rates[name].append(rate(stream, seconds, 10 if workers else 1))
+            if not workers:
+                for name, once in bare.items():
+                    began = time.perf_counter()
+                    for _ in range(60):
+                        once()
+                    rates.setdefault(f"bare: {name}", []).append(60 / (time.perf_counter() - began))
+    return rates
+
+
+def show(rates: dict[str, list[float]], workers: int) -> None:
+    print(f"\n{workers} workers: patches/s, median of {len(next(iter(rates.values())))} rounds [lowest .. highest]")
+    ours = rates["preceptor"]
+    for name, values in rates.items():
+        ratio = "" if name == "preceptor" or name.startswith("bare") else (
+            f"   preceptor is {statistics.median(a / b for a, b in zip(ours, values, strict=True)):.2f} x"
+        )
+        print(f"  {name:26} {statistics.median(values):8.0f} [{min(values):.0f} .. {max(values):.0f}]{ratio}")
+    bare = [values for name, values in rates.items() if name.startswith("bare")]
+    if bare:
+        together = [1 / sum(1 / each for each in row) for row in zip(*bare, strict=True)]
+        share = statistics.median(a / b for a, b in zip(ours, together, strict=True))
+        print(f"  {'bare passes added up':26} {statistics.median(together):8.0f}   preceptor reaches {share:.0%} of it")
+
+
+def first(root: Path, name: str, workers: int) -> dict[str, float]:
+    """Time to the first 178 patches and memory, in this process and its workers, beyond what torch itself takes."""
+    before, began = proportional_memory(), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        stream = PIPELINES[name](root, workers, Path(folder))
+        patches = 0
+        while patches < 178:
+            patches += next(stream)
+        seconds = time.perf_counter() - began
+        rate(stream, 2.0)
+        return {"seconds": seconds, "mb": proportional_memory() - before}
+
+
+def proportional_memory() -> float:
+    """MB of this process and its children, what they share divided among them (PSS)."""
+    total, waiting = 0.0, [os.getpid()]
+    while waiting:
+        pid = waiting.pop()
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) / 1024
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            waiting += [int(child) for child in (task / "children").read_text().split()]
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.8, help="for each pipeline in each round")
+    parser.add_argument("--workers", type=int, nargs="*", default=[0, 2])
+    parser.add_argument("--first", action="store_true")
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if given.only:
+        print(json.dumps(first(given.root, given.only, given.workers[0])))
+    elif given.first:
+        for workers in given.workers:
+            print(f"\n{workers} workers: first 178 patches from nothing, imports included; memory beyond torch (PSS)")
+            for name in PIPELINES:
+                command = [sys.executable, "-m", "benchmarks.input_pipeline", str(given.root), "--only", name]
+                runs = []
+                for _ in range(3):
+                    done = subprocess.run([*command, "--workers", str(workers)], capture_output=True, text=True, check=True)
+                    runs.append(json.loads(done.stdout.splitlines()[-1]))
+                seconds, memory = (statistics.median(run[key] for run in runs) for key in ("seconds", "mb"))
+                print(f"  {name:20} {seconds:6.1f} s   {memory:6.0f} MB")
+    else:
+        print(f"{torch.__version__=}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        for workers in given.workers:
+            show(compare(given.root, workers, given.rounds, given.seconds), workers)
+
+
+if __name__ == "__main__":
+    main()
