@@ -323,6 +323,8 @@ study: hippocampus
 seed: 7
 task: {segmentation: {labels: {anterior: 1, posterior: 2}}}
 network: {unet: {channels: [16, 32]}}
+checks: [duplicates]
+safeguards: [input_control]
 """
 _CLASSIFICATION = """\
 study: chest X-ray

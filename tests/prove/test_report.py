@@ -471,3 +471,14 @@ def test_everything_needed_to_run_again_is_there(made):
     for fact in (evidence.facts["recipe"], evidence.facts["cohort"], "preceptor run recipe.yaml", "24 min", "2.13.0"):
         assert fact in words
     assert "network: {unet: {channels: [16, 32]}}" in words
+
+
+def test_what_was_not_done_is_not_praised(made, tmp_path):
+    """Without a recipe no check ran and no safeguard stood guard; the page must not say that they found nothing."""
+    words = Page(made["regression"][1]).words
+    assert "No check of the data is recorded" in words and "No safeguard stands between" in words
+    folder = tmp_path / "run"
+    shutil.copytree(made["regression"][0], folder)
+    for name in ("recipe.yaml", "resolved.yaml", "environment.json"):
+        (folder / name).unlink()
+    assert "how they were made is not recorded" in Page(write_report(folder).read_text()).words

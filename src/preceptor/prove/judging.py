@@ -53,6 +53,7 @@ def judge(
     counts = predictions.table.groupby("role")["key"].nunique().to_dict()
     refused = int((~tested.table["accepted"].astype(bool)).sum())
     told = {
+        "question": asdict(predictions.question),
         "headline": spec(evaluators[0])[0] if evaluators else None,
         "predicted": {role: int(number) for role, number in counts.items()},
         "refused": refused,

@@ -58,8 +58,8 @@ class Record:
         resolved = _yaml(folder / "resolved.yaml")
         table = folder / "predictions.parquet"
         task = _task(resolved)
-        question = _question(table) if task is None else task.question
-        evidence = folder / "evidence.json"
+        evidence = Evidence.read(folder / "evidence.json") if (folder / "evidence.json").exists() else Evidence({})
+        question = _question(evidence, table) if task is None else task.question
         cohort = folder / "cohort.parquet"
         return cls(
             folder=folder,
@@ -69,7 +69,7 @@ class Record:
             environment=json.loads(_text(folder / "environment.json") or "{}"),
             epochs=[line for line in _lines(folder / "log.jsonl") if line.get("kind") == "epoch"],
             predictions=read_predictions(folder, question) if table.exists() else None,
-            evidence=Evidence.read(evidence) if evidence.exists() else Evidence({}),
+            evidence=evidence,
             explanations=[Explanation.read(path) for path in sorted((folder / "explanations").glob("*.npz"))],
             question=question,
             task=task,
@@ -120,8 +120,10 @@ def _task(resolved: Mapping[str, Any]) -> Any:
         return None
 
 
-def _question(table: Path) -> Question:
-    """What was asked, as the predictions' columns tell."""
+def _question(evidence: Evidence, table: Path) -> Question:
+    """What was asked: as the evidence has it, else as the predictions' columns tell."""
+    if told := evidence.facts.get("question"):
+        return Question(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
     if not table.exists():
         return Question("unknown", "answer", ())
     import pandas

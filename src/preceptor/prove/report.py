@@ -68,7 +68,7 @@ def context(record: Record) -> dict[str, Any]:
     return {
         "style": Markup((_HERE / "report.css").read_text(encoding="utf-8")),
         "script": Markup((_HERE / "report.js").read_text(encoding="utf-8")),
-        "study": str(record.resolved.get("name") or record.resolved.get("study") or record.folder.name),
+        "study": _study(record),
         "run": record.folder.name,
         "asked": asked(question, record),
         "verdict": verdict(evidence.verdicts, bool(evidence.facts.get("rehearsal"))),
@@ -80,7 +80,7 @@ def context(record: Record) -> dict[str, Any]:
         "roles": _roles(record),
         "folds": _folds(record),
         "table_one": None if record.cohort is None else table_one(record.cohort, record.task),
-        "findings": _findings(evidence.findings),
+        "findings": _findings(evidence.findings, question.classes),
         "parts": _parts(record),
         "per_case": _per_case(record),
         "curves": [plot for name, each in evidence.items() for plot in plots.curve_plots(title_of(name), each)],
@@ -98,6 +98,8 @@ def context(record: Record) -> dict[str, Any]:
         "heat": {"plain": heat_colours(False), "signed": heat_colours(True)},
         "refusals": _refusals(record),
         "problems": evidence.problems,
+        "checked": bool(record.resolved.get("checks")),
+        "guarded": bool(record.resolved.get("safeguards")),
         "facts": _facts(record),
         "packages": {name: version for name, version in record.environment.get("packages", {}).items() if version},
         "recipe": record.recipe,
@@ -133,6 +135,11 @@ def verdict(verdicts: Sequence[Verdict], rehearsal: bool) -> dict[str, str]:
 
 
 # -------------------------------------------------------------------- parts of the page
+
+
+def _study(record: Record) -> str:
+    named = record.resolved.get("name") or record.resolved.get("study")
+    return str(named or (record.folder.name if record.cohort is None else record.cohort.name))
 
 
 def _headline(record: Record) -> dict[str, Any] | None:
@@ -182,7 +189,7 @@ def _folds(record: Record) -> str:
     )
 
 
-def _findings(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
+def _findings(findings: Mapping[str, Finding], classes: Sequence[str]) -> list[dict[str, Any]]:
     """Every finding with its parts, flat; parts of parts once deeper, those of few patients held back."""
     rows: list[dict[str, Any]] = []
 
@@ -190,7 +197,10 @@ def _findings(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
         title = title_of(name) if depth == 0 else words(name)
         held_back = depth > 0 and _is_small(name, finding)
         notes = [note for note in finding.notes if note not in said]
-        rows.append({"title": title, "finding": finding, "depth": depth, "held_back": held_back, "notes": notes})
+        # A class or a site is defined as the whole is; a part of another kind says what it is.
+        defined = depth == 0 or not (name in classes or "=" in name)
+        row = {"title": title, "finding": finding, "depth": depth, "held_back": held_back, "notes": notes}
+        rows.append(row | {"defined": defined})
         for part, each in ({} if held_back else finding.parts).items():
             add(part, each, depth + 1, (*said, *finding.notes))
 

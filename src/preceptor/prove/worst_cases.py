@@ -175,6 +175,8 @@ def _figures(case: Case, row: Mapping[str, Any], record: Record, words: str) -> 
 
     cohort = record.cohort
     assert cohort is not None
+    if not case.images:
+        return []  # predictions of another tool: a table without images
     sample = open_case(cohort.root, case, masks=())
     found = []
     for name, image in sample.images.items():
