@@ -233,3 +233,29 @@ MUTANTS += [
     Mutant("I12.9", "intake.duplicates", "while leader.get(cluster, cluster) != cluster:", "while False:"),
     Mutant("I12.9", "intake.checks.duplicates", "    if len(sides) > 1:", "    if len(sides) > 2:"),
 ]
+
+# Files that run nothing, and are whole or not there.
+MUTANTS += [
+    Mutant("I12.2", "intake.array", 'if dtype.kind not in "biuf"', 'if dtype.kind not in "biufO"'),
+    Mutant("I12.2", "prove.explanation", "allow_pickle=False", "allow_pickle=True"),
+    Mutant(
+        "I12.2",
+        "core.files",
+        """        _refuse_impossible_header(path)
+        if digest_file(path) != expected:
+            raise _damaged(path, "its bytes are not those that were written")
+        return load_file(path), record
+""",
+        """        import io, torch
+        return torch.load(io.BytesIO(path.read_bytes()), weights_only=False), record
+""",
+    ),
+    Mutant("I12.6", "core.files", "        _flush(aside)\n", ""),
+    Mutant("I12.6", "core.files", "        _flush(path.parent)\n", ""),
+    Mutant("I12.6", "core.files", "        aside.replace(path)\n        _flush(path.parent)\n", "        path.write_bytes(aside.read_bytes())\n"),
+    Mutant("I12.6", "core.files", "        aside.unlink(missing_ok=True)\n", "        pass\n"),
+    Mutant("I12.6", "core.files", "        if digest_file(path) != expected:", "        if False:"),
+    Mutant("I12.6", "learn.checkpoint", "place = min(_PLACES", "place = max(_PLACES"),
+    Mutant("I12.6", "learn.checkpoint", "reverse=True)", "reverse=False)"),
+    Mutant("I12.6", "deliver.container", "    if digest != stated.decode():", "    if False:"),
+]

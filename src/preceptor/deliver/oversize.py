@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def refuse_oversize(
         networks: Networks handed in from Python: they are there already, and nothing is made.
 
     Raises:
-        BundleError: The network has more numbers than the weights.
+        BundleError: The network has other numbers than the weights, or the weights are no tensors.
     """
     import torch
 
@@ -56,9 +57,16 @@ def refuse_oversize(
 
 def _numbers(path: Path) -> int:
     """Numbers in a file of tensors, by its header."""
-    import math
+    from safetensors import SafetensorError, safe_open
 
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as stream:
-        return sum(math.prod(stream.get_slice(name).get_shape()) for name in stream.keys())  # noqa: SIM118
+    try:
+        with safe_open(path, "pt") as stream:
+            return sum(math.prod(stream.get_slice(name).get_shape()) for name in stream.keys())  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise BundleError(
+            "the weights in the bundle are no tensors",
+            where=path.name,
+            expected="safetensors",
+            remedy="ask for the bundle anew",
+            code="weights_no_tensors",
+        ) from error
