@@ -25,6 +25,10 @@ class _Child:
     """The decoding process, started when first needed and again after a death or a fork."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew: a forked worker must not wait for its parent's lock, nor share its child."""
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._lock = threading.Lock()
@@ -66,8 +70,8 @@ class _Child:
 
 _CHILD = _Child()
 atexit.register(_CHILD.stop)
-if hasattr(os, "register_at_fork"):  # a forked worker must not wait for its parent's lock, nor share its child
-    os.register_at_fork(after_in_child=_CHILD.__init__)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_CHILD.forget)
 
 
 def decode_apart(path: Path, frame: int | None, plugin: str) -> np.ndarray:
