@@ -6,6 +6,7 @@ import importlib.abc
 import importlib.util
 import os
 import sys
+from pathlib import Path
 
 from .mutants import MUTANTS, Mutant
 
@@ -26,25 +27,44 @@ class _Edited(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.text, self.path, "exec"), module.__dict__)
 
 
-def survives(mutant: Mutant) -> bool:
-    """Whether the tests of the answer pass although the method is broken. Runs in a child: nothing leaks out."""
+def tests_of(answer: str) -> list[str]:
+    """The files that claim the answer: a broken file of another subject must not look like a rejection."""
+    folder = Path(__file__).parent
+    return [str(path) for path in sorted(folder.glob("test_*.py")) if f'"{answer}"' in path.read_text(encoding="utf-8")]
+
+
+def run(answer: str, mutant: Mutant | None = None) -> int:
+    """pytest's exit code for the tests of an answer, with one edit or (fast tests alone) with none.
+
+    Runs in a child: nothing leaks out.
+    """
     child = os.fork()
     if child == 0:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        sys.meta_path.insert(0, _Edited(mutant))
+        if mutant is not None:
+            sys.meta_path.insert(0, _Edited(mutant))
         import pytest
 
-        code = pytest.main(
-            ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--answers", mutant.answer, "tests/golden"]
-        )
-        # Only failing tests reject a mutant: 5 (nothing ran) or a usage error must not look like a success.
-        os._exit({0: 10, 1: 11}.get(int(code), 12))
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status == 12:
+        fast = [] if mutant is not None else ["-m", "not slow"]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--answers", answer, *fast]
+        os._exit(int(pytest.main([*options, *tests_of(answer)])))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def check_unbroken(answer: str) -> None:
+    """What fails unbroken would reject anything."""
+    if not tests_of(answer) or run(answer) not in (0, 5):  # 5: all its tests are slow
+        raise SystemExit(f"{answer}: its tests do not pass without any mutant")
+
+
+def survives(mutant: Mutant) -> bool:
+    """Whether the tests of the answer pass although the method is broken."""
+    code = run(mutant.answer, mutant)
+    if code not in (0, 1):  # only failing tests reject a mutant, not that nothing ran
         raise SystemExit(f"{mutant.answer}: its tests did not run")
-    return status == 10
+    return code == 0
 
 
 def main(ids: list[str]) -> int:
@@ -54,10 +74,15 @@ def main(ids: list[str]) -> int:
 
     torch.set_num_threads(1)
     chosen = [mutant for mutant in MUTANTS if not ids or mutant.answer in ids]
+    for answer in dict.fromkeys(mutant.answer for mutant in chosen):
+        check_unbroken(answer)
     alive = []
     for mutant in chosen:
         lives = survives(mutant)
-        print(f"{mutant.answer:8} {mutant.module:32} {'SURVIVED' if lives else 'rejected'}   {mutant.new[:60]!r}", flush=True)
+        print(
+            f"{mutant.answer:8} {mutant.module:32} {'SURVIVED' if lives else 'rejected'}   {mutant.new[:60]!r}",
+            flush=True,
+        )
         if lives:
             alive.append(mutant)
     print(f"{len(chosen) - len(alive)} passed, {len(alive)} failed")

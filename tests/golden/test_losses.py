@@ -143,9 +143,9 @@ def test_focal_at_three_probabilities():
 
 @pytest.mark.answer("L1.3")
 def test_far_logits_stay_finite():
-    logits = torch.tensor([[-200.0, 200.0]], requires_grad=True)
-    entries = losses.focal_binary_cross_entropy(logits, torch.tensor([[1.0, 0.0]]), gamma=0.5)
-    close(entries, [[200.0, 200.0]], tolerance=1e-3)
+    logits = torch.tensor([[-200.0, 200.0, 200.0]], requires_grad=True)  # wrong, wrong, right
+    entries = losses.focal_binary_cross_entropy(logits, torch.tensor([[1.0, 0.0, 1.0]]), gamma=0.5)
+    close(entries, [[200.0, 200.0, 0.0]], tolerance=1e-3)
     entries.sum().backward()
     assert torch.isfinite(logits.grad).all()
 
