@@ -316,6 +316,21 @@ def test_a_file_that_kills_its_decoder_is_refused_and_the_next_is_read(shared_da
     np.testing.assert_array_equal(read_image(files, lossless).array, first.array)
 
 
+def test_a_decoder_that_panics_is_a_refusal(shared_data, monkeypatch):
+    """Decoders written in Rust raise a `BaseException` when they panic: seen of a damaged run-length stream."""
+
+    class PanicException(BaseException):
+        pass
+
+    def panic(*args, **options):
+        raise PanicException
+
+    monkeypatch.setattr("pydicom.pixels.pixel_array", panic)
+    files = shared_data("dicom_zoo") / "files"
+    with pytest.raises(PrepareError, match="damaged"):
+        read_image(files, next(files.glob("220_*")).name)
+
+
 def test_pixels_agree_with_pydicom_where_nothing_is_to_be_done(shared_data):
     folder = shared_data("dicom_zoo") / "files"
     compared = 0

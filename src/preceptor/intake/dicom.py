@@ -220,6 +220,8 @@ def _decoded(path: Path, dataset: Dataset, frame: int | None) -> np.ndarray:
             if plugin == "gdcm":  # last, and apart: on some damaged streams it ends the process
                 return decode_apart(path, frame, plugin)
             return pixel_array(dataset, index=frame, decoding_plugin=plugin)
-        except Exception as error:  # the next decoder may read it; `guarded` tells the last failure
-            failed = error
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # the next may read it; decoders in Rust panic beside `Exception`
+            failed = error if isinstance(error, Exception) else ValueError(type(error).__name__)
     raise failed
