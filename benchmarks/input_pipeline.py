@@ -103,7 +103,9 @@ def monai(root: Path, workers: int, scratch: Path) -> Iterator[int]:
             RandSpatialCropd(both, PATCH, random_size=False),
             RandFlipd(both, prob=0.5, spatial_axis=0),
             RandAffined(prob=1.0, rotate_range=(turn,) * 3, scale_range=(SCALE,) * 3, **moved),
-            RandGridDistortiond(num_cells=2, prob=1.0, distort_limit=0.1, **moved),  # five times faster than Rand3DElasticd
+            RandGridDistortiond(
+                num_cells=2, prob=1.0, distort_limit=0.1, **moved
+            ),  # five times faster than Rand3DElasticd
             RandGaussianNoised("image", prob=1.0, std=SIGMA),
             RandAdjustContrastd("image", prob=1.0, gamma=GAMMA),
         ]
@@ -139,9 +141,19 @@ def torchio(root: Path, workers: int, scratch: Path) -> Iterator[int]:
     data = tio.SubjectsDataset(subjects, transform=transform)
     queue = tio.Queue(
         # Eight patches share one varied volume: what its queue is for. With one each it makes an eighth of the patches.
-        data, max_length=64, samples_per_volume=8, sampler=tio.UniformSampler(PATCH), num_workers=workers, verbose=False
+        data,
+        max_length=64,
+        samples_per_volume=8,
+        sampler=tio.UniformSampler(PATCH),
+        num_workers=workers,
+        verbose=False,
     )
-    loader = DataLoader(queue, batch_size=BATCH, num_workers=0, collate_fn=lambda patches: torch.stack([p["image"].data for p in patches]))
+    loader = DataLoader(
+        queue,
+        batch_size=BATCH,
+        num_workers=0,
+        collate_fn=lambda patches: torch.stack([p["image"].data for p in patches]),
+    )
     while True:
         for batch in loader:
             yield len(batch)
@@ -187,7 +199,11 @@ class _Batchgenerators(torch.utils.data.Dataset):
                 MirrorTransform(allowed_axes=(0,)),
                 GaussianNoiseTransform(noise_variance=(0, SIGMA), p_per_channel=1, synchronize_channels=True),
                 GammaTransform(
-                    gamma=BGContrast(GAMMA), p_invert_image=0, synchronize_channels=True, p_per_channel=1, p_retain_stats=0
+                    gamma=BGContrast(GAMMA),
+                    p_invert_image=0,
+                    synchronize_channels=True,
+                    p_per_channel=1,
+                    p_retain_stats=0,
                 ),
             ]
         )
@@ -270,8 +286,10 @@ def show(rates: dict[str, list[float]], workers: int) -> None:
     print(f"\n{workers} workers: patches/s, median of {len(next(iter(rates.values())))} rounds [lowest .. highest]")
     ours = rates["preceptor"]
     for name, values in rates.items():
-        ratio = "" if name == "preceptor" or name.startswith("bare") else (
-            f"   preceptor is {statistics.median(a / b for a, b in zip(ours, values, strict=True)):.2f} x"
+        ratio = (
+            ""
+            if name == "preceptor" or name.startswith("bare")
+            else (f"   preceptor is {statistics.median(a / b for a, b in zip(ours, values, strict=True)):.2f} x")
         )
         print(f"  {name:26} {statistics.median(values):8.0f} [{min(values):.0f} .. {max(values):.0f}]{ratio}")
     bare = [values for name, values in rates.items() if name.startswith("bare")]
@@ -326,7 +344,9 @@ def main() -> None:
                 command = [sys.executable, "-m", "benchmarks.input_pipeline", str(given.root), "--only", name]
                 runs = []
                 for _ in range(3):
-                    done = subprocess.run([*command, "--workers", str(workers)], capture_output=True, text=True, check=True)
+                    done = subprocess.run(
+                        [*command, "--workers", str(workers)], capture_output=True, text=True, check=True
+                    )
                     runs.append(json.loads(done.stdout.splitlines()[-1]))
                 seconds, memory = (statistics.median(run[key] for run in runs) for key in ("seconds", "mb"))
                 print(f"  {name:20} {seconds:6.1f} s   {memory:6.0f} MB")

@@ -1,6 +1,6 @@
 """Kill a training 200 times at random moments; every training must end with the weights of an unbroken one.
 
-    python -m benchmarks.kills [KILLS] > docs/results/kills.log
+python -m benchmarks.kills [KILLS] > docs/results/kills.log
 """
 
 from __future__ import annotations
@@ -17,4 +17,5 @@ if __name__ == "__main__":
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         kills, trainings = campaign(Path(folder), wanted, seed=0, say=lambda text: print(text, flush=True))
-    print(f"{kills} kills over {trainings} trainings, {trainings} of {trainings} equal bit for bit, {time.monotonic() - began:.0f} s")
+    seconds = time.monotonic() - began
+    print(f"{kills} kills over {trainings} trainings, every one equal bit for bit, {seconds:.0f} s")

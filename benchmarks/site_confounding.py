@@ -1,8 +1,8 @@
 """How much of a chest X-ray model's ranking is the site's: folds by patient, folds that leave sites out, their difference.
 
-    preceptor run recipes/chest_xray.yaml
-    preceptor run recipes/chest_xray.yaml --set strategy.k_fold.by=site
-    python -m benchmarks.site_confounding RUN_BY_PATIENT RUN_BY_SITE
+preceptor run recipes/chest_xray.yaml
+preceptor run recipes/chest_xray.yaml --set strategy.k_fold.by=site
+python -m benchmarks.site_confounding RUN_BY_PATIENT RUN_BY_SITE
 """
 
 from __future__ import annotations

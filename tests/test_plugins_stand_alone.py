@@ -23,7 +23,9 @@ def test_a_plugin_imports_no_other_plugin(path):
     others = set(FOLDERS.values())
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name} imports relatively: a plug-in can be moved to another package as it is"
+            assert node.level == 0, (
+                f"{path.name} imports relatively: a plug-in can be moved to another package as it is"
+            )
             assert not any((node.module or "").startswith(other) for other in others), f"{path.name}: {node.module}"
 
 

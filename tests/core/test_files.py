@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from preceptor.core import files
 from preceptor.core.errors import BundleError
 from preceptor.core.files import digest_file, read_tensors, write_aside, write_tensors

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from preceptor.deliver.bundle import Bundle
 
 HERE = Path(__file__).parent / "golden"

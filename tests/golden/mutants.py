@@ -38,7 +38,9 @@ class Mutant:
     def source(self) -> str:
         text = self.path.read_text(encoding="utf-8")
         if text.count(self.old) != 1:
-            raise SystemExit(f"{self.answer}: {self.old!r} stands {text.count(self.old)} times in {self.module}, not once")
+            raise SystemExit(
+                f"{self.answer}: {self.old!r} stands {text.count(self.old)} times in {self.module}, not once"
+            )
         return text.replace(self.old, self.new)
 
 
@@ -49,7 +51,7 @@ MUTANTS: list[Mutant] = []
 # Explainers.
 MUTANTS += [
     Mutant("I10.1", "maths.attribution", "return gradient.flatten(2).mean(2)", "return gradient.flatten(2).sum(2)"),
-    Mutant("I10.1", "maths.attribution", 'weights, activation).relu()', 'weights, activation).abs()'),
+    Mutant("I10.1", "maths.attribution", "weights, activation).relu()", "weights, activation).abs()"),
     Mutant("I10.1", "maths.attribution", "align_corners=False)[:, 0]", "align_corners=True)[:, 0].relu()"),
     Mutant("I10.1", "prove.observing", "return kept.clone()", "return kept"),
     Mutant("I10.1", "prove.observing", "score = target(outputs).sum()", "score = target(outputs)[0]"),
@@ -57,18 +59,27 @@ MUTANTS += [
     Mutant("I10.2", "maths.attribution", "share * gradient.relu()", "share * gradient"),
     Mutant("I10.6", "maths.attribution", "return total / covered", "return total"),
     Mutant("I10.6", "maths.attribution", "if starts[-1] != size - width:", "if False:"),
-    Mutant("I10.6", "prove.explainers.occlusion", "score - target(model(tiled)).view", "score + target(model(tiled)).view"),
+    Mutant(
+        "I10.6", "prove.explainers.occlusion", "score - target(model(tiled)).view", "score + target(model(tiled)).view"
+    ),
     Mutant("I10.6", "prove.explainers.occlusion", '"minimum": flat.amin(2)', '"minimum": flat.amax(2)'),
 ]
 MUTANTS += [
     Mutant("I12.5", "learn.fit", '        restore_generators(state["generators"])\n', ""),
     Mutant("I12.5", "learn.fit", '        self.optimizer.load_state_dict(state["optimizer"])\n', ""),
-    Mutant("I12.5", "learn.fit", 'self.epoch, self.position = state["epoch"], state["position"]', 'self.epoch = state["epoch"]'),
+    Mutant(
+        "I12.5",
+        "learn.fit",
+        'self.epoch, self.position = state["epoch"], state["position"]',
+        'self.epoch = state["epoch"]',
+    ),
     Mutant("I12.5", "learn.fit", '        self.methods.load_state(state["methods"])\n', ""),
 ]
 
 MUTANTS += [
-    Mutant("I12.1", "recipe.yaml", "if isinstance(event, AliasEvent):", "if isinstance(event, AliasEvent) and path[9:]:"),
+    Mutant(
+        "I12.1", "recipe.yaml", "if isinstance(event, AliasEvent):", "if isinstance(event, AliasEvent) and path[9:]:"
+    ),
     Mutant("I12.1", "recipe.yaml", "if len(path) > MOST_DEPTH:", "if len(path) > MOST_DEPTH * 100:"),
     Mutant("I12.1", "recipe.yaml", "if self.nodes > MOST_NODES:", "if self.nodes > MOST_NODES * 100:"),
     Mutant("I12.1", "recipe.yaml", "if key in mapping:", "if key in ():"),
@@ -80,12 +91,23 @@ MUTANTS += [
 MUTANTS += [
     Mutant("L1.1", "maths.losses", "(probability**2, reference**2) if squared", "(probability, reference) if squared"),
     Mutant("L1.1", "maths.losses", "(2 * intersection + smoothing)", "(2 * intersection)"),
-    Mutant("L1.1", "maths.losses", "denominator = answered + reference + smoothing", "denominator = answered + reference + 1.0"),
+    Mutant(
+        "L1.1",
+        "maths.losses",
+        "denominator = answered + reference + smoothing",
+        "denominator = answered + reference + 1.0",
+    ),
     Mutant("L1.1", "learn.objectives.dice", "if self.pooled:", "if False:"),
     Mutant("L1.2", "learn.objectives.dice", "counted[:, 0] = False", "counted[:, 0] = True"),
-    Mutant("L1.2", "maths.losses", '{"square": 2, "simple": 1, "uniform": 0}', '{"square": 1, "simple": 2, "uniform": 0}'),
-    Mutant("L1.2", "maths.losses", "largest = weights.amax(1, keepdim=True)", "largest = 0 * weights.amax(1, keepdim=True)"),
-    Mutant("L1.3", "maths.losses", "alpha * truth + (1 - alpha) * (1 - truth)", "(1 - alpha) * truth + alpha * (1 - truth)"),
+    Mutant(
+        "L1.2", "maths.losses", '{"square": 2, "simple": 1, "uniform": 0}', '{"square": 1, "simple": 2, "uniform": 0}'
+    ),
+    Mutant(
+        "L1.2", "maths.losses", "largest = weights.amax(1, keepdim=True)", "largest = 0 * weights.amax(1, keepdim=True)"
+    ),
+    Mutant(
+        "L1.3", "maths.losses", "alpha * truth + (1 - alpha) * (1 - truth)", "(1 - alpha) * truth + alpha * (1 - truth)"
+    ),
     Mutant("L1.3", "maths.losses", "clamp_min(1e-12) ** gamma", "clamp_min(1e-12) ** (gamma + 1)"),
     Mutant("L1.3", "maths.losses", ".clamp_min(1e-12) ** gamma", " ** gamma"),
     Mutant("L1.4", "maths.losses", 'known.sum() if divisor == "count"', 'known.sum() if divisor == "weights"'),
@@ -93,7 +115,12 @@ MUTANTS += [
     Mutant("L1.4", "maths.class_weights", "number.sum() / (len(number) * number)", "number.sum() / number"),
     Mutant("L1.4", "maths.class_weights", "(total - positives) / positives", "total / positives"),
     Mutant("L1.4", "learn.objectives.cross_entropy", 'if self.divisor == "weights" else None', "if False else None"),
-    Mutant("L1.5", "maths.losses", "known.reshape(len(known), -1).sum(1) if divisor", "torch.ones_like(known).reshape(len(known), -1).sum(1) if divisor"),
+    Mutant(
+        "L1.5",
+        "maths.losses",
+        "known.reshape(len(known), -1).sum(1) if divisor",
+        "torch.ones_like(known).reshape(len(known), -1).sum(1) if divisor",
+    ),
     Mutant("L1.5", "maths.losses", "logits, torch.where(known, target, 0.0), pos_weight", "logits, target, pos_weight"),
     Mutant("L1.5", "maths.losses", "return losses * known\n\n\ndef mean_over", "return losses\n\n\ndef mean_over"),
     Mutant("L1.5", "maths.losses", "per_label.sum() / (count > 0).sum().clamp_min(1)", "per_label.mean()"),
@@ -111,11 +138,21 @@ MUTANTS += [
     Mutant("L5.2", "maths.fusion", "present[..., None], features, absent", "~present[..., None], features, absent"),
     Mutant("I8.1", "learn.networks.resnet", "50: (3, 4, 6, 3)", "50: (3, 4, 5, 3)"),
     Mutant("I8.1", "learn.networks.resnet", "leaving, 1, stride, bias=False", "leaving, 1, stride, bias=True"),
-    Mutant("I8.1", "learn.networks.densenet121", "channels, channels // 2, 1, bias=False", "channels, channels // 2, 1, bias=True"),
+    Mutant(
+        "I8.1",
+        "learn.networks.densenet121",
+        "channels, channels // 2, 1, bias=False",
+        "channels, channels // 2, 1, bias=True",
+    ),
     Mutant("I8.1", "learn.networks.unet", 'bias = norm == "none"', "bias = False"),
     Mutant("I8.1", "maths.first_layer", "weight.sum(1, keepdim=True)", "weight.mean(1, keepdim=True)"),
     Mutant("I8.2", "maths.unet_sizes", "side = 2 * side - lost", "side = 2 * side"),
-    Mutant("I8.2", "learn.networks.unet", 'if padding == "same" else 0\n        bias', 'if padding == "valid" else 0\n        bias'),
+    Mutant(
+        "I8.2",
+        "learn.networks.unet",
+        'if padding == "same" else 0\n        bias',
+        'if padding == "valid" else 0\n        bias',
+    ),
     Mutant("I8.2", "learn.networks.unet", "before = (wide -", "before = 2 + (wide -"),
     Mutant("L11.3", "learn.networks.resnet", "self.drop = nn.Dropout(dropout)", "self.drop = nn.AlphaDropout(dropout)"),
     Mutant(
@@ -129,31 +166,72 @@ MUTANTS += [
 MUTANTS += [
     Mutant("L6.1", "maths.adaptation", "return -context.strength * gradient", "return context.strength * gradient"),
     Mutant("L6.1", "maths.adaptation", "return features.view_as(features)", "return -features"),
-    Mutant("L6.1", "maths.adaptation", "2 / (1 + math.exp(-steepness * progress)) - 1", "1 / (1 + math.exp(-steepness * progress))"),
+    Mutant(
+        "L6.1",
+        "maths.adaptation",
+        "2 / (1 + math.exp(-steepness * progress)) - 1",
+        "1 / (1 + math.exp(-steepness * progress))",
+    ),
     Mutant("L6.1", "maths.adaptation", "** 0.75", "** 0.5"),
-    Mutant("L6.1", "learn.methods.gradient_reversal", "(reverse_gradient(features[known], reverse))", "(features[known])"),
+    Mutant(
+        "L6.1", "learn.methods.gradient_reversal", "(reverse_gradient(features[known], reverse))", "(features[known])"
+    ),
     Mutant("L6.1", "learn.methods.gradient_reversal", "known = domain >= 0", "known = domain >= -1"),
-    Mutant("L7.1", "learn.methods.right_reasons", "create_graph=True, allow_unused", "create_graph=False, allow_unused"),
+    Mutant(
+        "L7.1", "learn.methods.right_reasons", "create_graph=True, allow_unused", "create_graph=False, allow_unused"
+    ),
     Mutant("L7.1", "learn.methods.right_reasons", 'self.marks == "allowed"', 'self.marks == "forbidden"'),
     Mutant("L7.1", "learn.methods.right_reasons", "(each * there).mean()", "(each * there).sum()"),
-    Mutant("L7.1", "maths.explanation_penalties", "(gradients * forbidden[:, None]) ** 2", "(gradients * forbidden[:, None]).abs()"),
+    Mutant(
+        "L7.1",
+        "maths.explanation_penalties",
+        "(gradients * forbidden[:, None]) ** 2",
+        "(gradients * forbidden[:, None]).abs()",
+    ),
     Mutant("L7.1", "maths.explanation_penalties", "return (forbidden & has_mask).float()", "return forbidden.float()"),
     Mutant("L7.1", "maths.explanation_penalties", "functional.log_softmax(logits, 1)", "functional.softmax(logits, 1)"),
     Mutant("L8.1", "maths.fairness", "probability[inside].mean()\n", "probability[inside].mean().detach()\n"),
     Mutant("L8.1", "maths.fairness", "known = group >= 0\n    total", "known = group >= -1\n    total"),
     Mutant("L8.1", "maths.fairness", "torch.where(truth == 1, 0, -1)", "torch.where(truth == 1, 0, 1)"),
     Mutant("L8.1", "maths.fairness", "return high - low, low / high", "return high - low, high / low"),
-    Mutant("L8.1", "learn.methods.demographic_parity", "return self.weight * torch.stack(per_class).sum()", "return torch.stack(per_class).sum()"),
+    Mutant(
+        "L8.1",
+        "learn.methods.demographic_parity",
+        "return self.weight * torch.stack(per_class).sum()",
+        "return torch.stack(per_class).sum()",
+    ),
     Mutant("L8.1", "learn.groups", 'position.get(_name(value) or "", -1)', 'position.get(_name(value) or "", 0)'),
-    Mutant("L11.1", "learn.methods.transfer", "                module.training = False", "                module.training = True"),
-    Mutant("L11.1", "learn.methods.transfer", "                parameter.requires_grad_(False)", "                parameter.requires_grad_(True)"),
-    Mutant("L11.1", "learn.methods.transfer", "Directive(rebuild_optimizer=True)", "Directive(rebuild_optimizer=False)"),
-    Mutant("L11.1", "learn.methods.transfer", "            state[name] = given.to(tensor.dtype)", "            given.to(tensor.dtype)"),
+    Mutant(
+        "L11.1",
+        "learn.methods.transfer",
+        "                module.training = False",
+        "                module.training = True",
+    ),
+    Mutant(
+        "L11.1",
+        "learn.methods.transfer",
+        "                parameter.requires_grad_(False)",
+        "                parameter.requires_grad_(True)",
+    ),
+    Mutant(
+        "L11.1", "learn.methods.transfer", "Directive(rebuild_optimizer=True)", "Directive(rebuild_optimizer=False)"
+    ),
+    Mutant(
+        "L11.1",
+        "learn.methods.transfer",
+        "            state[name] = given.to(tensor.dtype)",
+        "            given.to(tensor.dtype)",
+    ),
     Mutant("L11.2", "maths.stopping", "signed > best_score + least_gain", "signed > best_score"),
     Mutant("L11.2", "maths.stopping", "score if higher_is_better else -score", "-score"),
     Mutant("L11.2", "learn.methods.early_stopping", "waited >= self.patience", "waited > self.patience"),
-    Mutant("L11.2", "learn.methods.early_stopping", "        if end.score is None:\n            return None\n        self.scores.append(end.score)", "        self.scores.append(end.score or 1.0)"),
-    Mutant("L11.2", "learn.methods.early_stopping", "[float(score) for score in state[\"scores\"]]", "[]"),
+    Mutant(
+        "L11.2",
+        "learn.methods.early_stopping",
+        "        if end.score is None:\n            return None\n        self.scores.append(end.score)",
+        "        self.scores.append(end.score or 1.0)",
+    ),
+    Mutant("L11.2", "learn.methods.early_stopping", '[float(score) for score in state["scores"]]', "[]"),
 ]
 
 # Intake: series by their geometry, hostile headers, splits that leak.
@@ -181,53 +259,127 @@ MUTANTS += [
 # Statistics, calibration and uncertainty.
 MUTANTS += [
     Mutant("L3.5", "maths.uncertainty", "total = entropy(members.mean(0))", "total = entropy(members).max(0)"),
-    Mutant("L3.5", "maths.uncertainty", "return -np.sum(probability * np.log(", "return -np.sum(probability * np.log2("),
-    Mutant("L3.5", "maths.uncertainty", "members = np.stack([1 - members, members], -1)", "members = members[..., None]"),
-    Mutant("L3.8", "maths.calibration", "scaled = logits * np.exp(-log_temperature)", "scaled = logits * np.exp(log_temperature)"),
+    Mutant(
+        "L3.5", "maths.uncertainty", "return -np.sum(probability * np.log(", "return -np.sum(probability * np.log2("
+    ),
+    Mutant(
+        "L3.5", "maths.uncertainty", "members = np.stack([1 - members, members], -1)", "members = members[..., None]"
+    ),
+    Mutant(
+        "L3.8",
+        "maths.calibration",
+        "scaled = logits * np.exp(-log_temperature)",
+        "scaled = logits * np.exp(log_temperature)",
+    ),
     Mutant("L3.8", "maths.calibration", "known = truth >= 0", "known = truth >= -1"),
     Mutant("L3.8", "maths.calibration", "TEMPERATURES = (0.05, 20.0)", "TEMPERATURES = (1e-9, 20.0)"),
-    Mutant("L3.8", "maths.calibration", "sign = logit(probability[known]), 2 * truth[known] - 1", "sign = logit(probability[known]), truth[known]"),
-    Mutant("L3.8", "prove.safeguards.temperature", "torch.softmax(kept.log() / self.temperature, 1)", "torch.softmax(kept / self.temperature, 1)"),
+    Mutant(
+        "L3.8",
+        "maths.calibration",
+        "sign = logit(probability[known]), 2 * truth[known] - 1",
+        "sign = logit(probability[known]), truth[known]",
+    ),
+    Mutant(
+        "L3.8",
+        "prove.safeguards.temperature",
+        "torch.softmax(kept.log() / self.temperature, 1)",
+        "torch.softmax(kept / self.temperature, 1)",
+    ),
     Mutant("L3.8", "prove.safeguards.temperature", "torch.log1p(-probability.clamp_max(1 - 1e-7))", "0"),
     Mutant("L3.9", "maths.conformal", "(len(size) + 1) * coverage", "len(size) * coverage"),
     Mutant("L3.9", "maths.conformal", "1 / size[member[order]]", "1 / size[member[order]] ** 0"),
     Mutant("L3.9", "maths.conformal", "<= quantile", "< quantile"),
     Mutant("L3.9", "maths.conformal", "np.argsort(-probability, axis=1", "np.argsort(probability, axis=1"),
-    Mutant("L3.9", "maths.conformal", "scores - np.asarray(uniform)[:, None] * probability", "scores - np.asarray(uniform)[:, None]"),
+    Mutant(
+        "L3.9",
+        "maths.conformal",
+        "scores - np.asarray(uniform)[:, None] * probability",
+        "scores - np.asarray(uniform)[:, None]",
+    ),
     Mutant("L14.1", "maths.overlap", "_ratio(2 * counts.both, counts.truth", "_ratio(counts.both, counts.truth"),
     Mutant("L14.1", "maths.overlap", "counts.truth + counts.answer - counts.both)", "counts.truth + counts.answer)"),
     Mutant("L14.1", "maths.overlap", "known = truth >= 0", "known = truth >= -1"),
     Mutant("L14.1", "maths.surface", "return mask & ~inside", "return mask.copy()"),
-    Mutant("L14.1", "maths.surface", "max(np.percentile(self.forth, percent), np.percentile(self.back, percent))", "np.percentile(self.forth, percent)"),
+    Mutant(
+        "L14.1",
+        "maths.surface",
+        "max(np.percentile(self.forth, percent), np.percentile(self.back, percent))",
+        "np.percentile(self.forth, percent)",
+    ),
     Mutant("L14.1", "maths.surface", "zip(places, spacing, strict=True)", "zip(places, spacing[::-1], strict=True)"),
     Mutant("L14.1", "maths.surface", "if not ours.any() or not theirs.any():", "if not ours.any():"),
     Mutant("L14.2", "maths.roc", 'after = np.searchsorted(score[negative], score[positive], "right")', "after = first"),
-    Mutant("L14.2", "maths.roc", 'np.searchsorted(negative, positive, "left") + np', '2 * np'),
+    Mutant("L14.2", "maths.roc", 'np.searchsorted(negative, positive, "left") + np', "2 * np"),
     Mutant("L14.2", "maths.roc", "np.diff(score) != 0, True))\n    hits", "np.diff(score) != 2, True))\n    hits"),
     Mutant("L14.2", "maths.roc", "            if ends[row]:", "            if True:"),
-    Mutant("L14.5", "maths.intervals", "np.unique(given, return_inverse=True)", "np.unique(np.arange(given.size), return_inverse=True)"),
-    Mutant("L14.5", "maths.intervals", "integers(0, size, size=(size, columns)", "integers(0, size, size=(size // 2, columns)"),
+    Mutant(
+        "L14.5",
+        "maths.intervals",
+        "np.unique(given, return_inverse=True)",
+        "np.unique(np.arange(given.size), return_inverse=True)",
+    ),
+    Mutant(
+        "L14.5",
+        "maths.intervals",
+        "integers(0, size, size=(size, columns)",
+        "integers(0, size, size=(size // 2, columns)",
+    ),
     Mutant("L14.6", "prove.gates.no_leak", '"leaked_patients", ', ""),
     Mutant("L14.6", "prove.gates.no_leak", "if not found:", "if found:"),
     Mutant("L14.7", "maths.calibration", "np.asarray(probability).astype(np.float32)", "np.asarray(probability)"),
-    Mutant("L14.7", "maths.calibration", "edges = (np.arange(bins + 1) / bins).astype(np.float32)", "edges = np.arange(bins + 1) / bins"),
+    Mutant(
+        "L14.7",
+        "maths.calibration",
+        "edges = (np.arange(bins + 1) / bins).astype(np.float32)",
+        "edges = np.arange(bins + 1) / bins",
+    ),
     Mutant("L14.7", "maths.calibration", "np.average(gap, weights=points.count[filled])", "np.average(gap)"),
     Mutant("L14.7", "maths.calibration", "share @ (observed - prevalence) ** 2", "share @ (values - prevalence) ** 2"),
     Mutant("L14.7", "maths.calibration", "len(part) * share * (1 - share)", "len(part) * share"),
-    Mutant("L14.7", "maths.calibration", "_newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), logit(probability))", "_newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), np.zeros(len(truth)))"),
-    Mutant("L14.7", "maths.calibration", 'slope if part == "slope" else intercept', 'intercept if part == "slope" else slope'),
+    Mutant(
+        "L14.7",
+        "maths.calibration",
+        "_newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), logit(probability))",
+        "_newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), np.zeros(len(truth)))",
+    ),
+    Mutant(
+        "L14.7",
+        "maths.calibration",
+        'slope if part == "slope" else intercept',
+        'intercept if part == "slope" else slope',
+    ),
     Mutant("L14.14", "maths.intervals", "share + z**2 / (2 * trials)", "share"),
-    Mutant("L14.14", "maths.intervals", "betaincinv(successes, trials - successes + 1, tail)", "betaincinv(successes + 1, trials - successes, tail)"),
+    Mutant(
+        "L14.14",
+        "maths.intervals",
+        "betaincinv(successes, trials - successes + 1, tail)",
+        "betaincinv(successes + 1, trials - successes, tail)",
+    ),
 ]
 
 # Phantoms and cohort checks.
 MUTANTS += [
     Mutant("I7.1", "maths.phantom_heads", '"AD": (0.05, 0.85, 0.10)', '"AD": (0.0, 0.90, 0.10)'),
-    Mutant("I7.1", "maths.phantom_heads", "_SMALL = ((False, False), (False, True), (True, False))", "_SMALL = ((False, False), (True, False), (False, True))"),
-    Mutant("I7.1", "maths.phantom_heads", "return (1 + float(np.mean(np.asarray(patients) != 0))) / 2", "return float(np.mean(np.asarray(patients) != 0))"),
+    Mutant(
+        "I7.1",
+        "maths.phantom_heads",
+        "_SMALL = ((False, False), (False, True), (True, False))",
+        "_SMALL = ((False, False), (True, False), (False, True))",
+    ),
+    Mutant(
+        "I7.1",
+        "maths.phantom_heads",
+        "return (1 + float(np.mean(np.asarray(patients) != 0))) / 2",
+        "return float(np.mean(np.asarray(patients) != 0))",
+    ),
     Mutant("I7.1", "maths.phantom_heads", "1 - by\n", "by\n"),
     Mutant("I12.9", "intake.duplicates", "SAME_PICTURE = 0.98", "SAME_PICTURE = 0.92"),
-    Mutant("I12.9", "intake.duplicates", "np.nonzero(np.abs(likeness) > same_picture)", "np.nonzero(likeness > same_picture)"),
+    Mutant(
+        "I12.9",
+        "intake.duplicates",
+        "np.nonzero(np.abs(likeness) > same_picture)",
+        "np.nonzero(likeness > same_picture)",
+    ),
     Mutant("I12.9", "intake.duplicates", "rows - rows.mean(axis=1, keepdims=True)", "rows"),
     Mutant("I12.9", "intake.duplicates", "for quarter in range(4):", "for quarter in range(1):"),
     Mutant("I12.9", "intake.duplicates", "while leader.get(cluster, cluster) != cluster:", "while False:"),
@@ -252,7 +404,12 @@ MUTANTS += [
     ),
     Mutant("I12.6", "core.files", "        _flush(aside)\n", ""),
     Mutant("I12.6", "core.files", "        _flush(path.parent)\n", ""),
-    Mutant("I12.6", "core.files", "        aside.replace(path)\n        _flush(path.parent)\n", "        path.write_bytes(aside.read_bytes())\n"),
+    Mutant(
+        "I12.6",
+        "core.files",
+        "        aside.replace(path)\n        _flush(path.parent)\n",
+        "        path.write_bytes(aside.read_bytes())\n",
+    ),
     Mutant("I12.6", "core.files", "        aside.unlink(missing_ok=True)\n", "        pass\n"),
     Mutant("I12.6", "core.files", "        if digest_file(path) != expected:", "        if False:"),
     Mutant("I12.6", "learn.checkpoint", "place = min(_PLACES", "place = max(_PLACES"),

@@ -13,9 +13,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import preceptor
 import pytest
 import torch
+
+import preceptor
 from preceptor.core.errors import BundleError, PrepareError, TrainError
 from preceptor.core.files import digest_file, read_tensors, write_aside
 from preceptor.deliver.bundle import Bundle
@@ -141,7 +142,14 @@ def test_no_source_unpickles_or_evaluates():
 
 @pytest.mark.parametrize(
     "line",
-    ["import pickle", "from joblib import load", "torch.load(p)", "np.load(p, allow_pickle=True)", "eval(x)", "exec(x)"],
+    [
+        "import pickle",
+        "from joblib import load",
+        "torch.load(p)",
+        "np.load(p, allow_pickle=True)",
+        "eval(x)",
+        "exec(x)",
+    ],
 )
 def test_the_search_finds_what_it_looks_for(line):
     assert offences(line)

@@ -148,7 +148,9 @@ def test_conformal_quantile_of_nine_scores(alpha, expected):
 
 
 @pytest.mark.answer("L3.9")
-@pytest.mark.parametrize(("quantile", "held"), [(0.55, [0]), (0.80, [0, 1]), (0.5, [0]), (0.41, []), (np.inf, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("quantile", "held"), [(0.55, [0]), (0.80, [0, 1]), (0.5, [0]), (0.41, []), (np.inf, [0, 1, 2, 3])]
+)
 def test_sets_of_the_least_ambiguous_classes(quantile, held):
     found = conformal.lac_sets(np.array([[0.50, 0.30, 0.15, 0.05]]), quantile)[0]
     assert np.flatnonzero(found).tolist() == held

@@ -20,7 +20,7 @@ from preceptor.learn.tasks.segmentation import Segmentation
 
 STRUCTURES = Segmentation({"front": 1, "back": 2})
 LESION = Segmentation({"lesion": 1})
-VOLUME_OF_LESIONS = {"task": "lesion", "size": (32, 32, 16), "labels": {"lesion": 1}}
+VOLUME_OF_LESIONS = {"task": "lesion", "size": (32, 32, 8), "labels": {"lesion": 1}}
 
 
 def every_check() -> list:
@@ -43,7 +43,7 @@ def structures(tmp_path_factory) -> Cohort:
         ),
         ({"views": ("frontal", "lateral"), "missing_views": 0.3, "format": "png", "site_effect": 1.0}, None),
         ({"size": (28, 28), "format": "png", "visits": 120}, None),
-        ({"size": (32, 32, 16), "visits_per_patient": 2, "format": "mixed", "visits": 60}, None),
+        ({"size": (32, 32, 8), "visits_per_patient": 2, "format": "mixed", "visits": 40}, None),
         ({"format": "dicom", "site_effect": 0.7}, None),
     ],
 )

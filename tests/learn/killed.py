@@ -20,7 +20,9 @@ METHODS = ["ema", {"early_stopping": {"patience": 50}}]
 
 def recipe(epochs: int = 12):
     """Slow enough to be killed in the middle, with workers and methods that keep state."""
-    return tiny_recipe(methods=METHODS, train={"epochs": epochs, "batch_size": 2, "workers": 1, "checkpoint_every_minutes": 0.0})
+    return tiny_recipe(
+        methods=METHODS, train={"epochs": epochs, "batch_size": 2, "workers": 1, "checkpoint_every_minutes": 0.0}
+    )
 
 
 def campaign(folder: Path, kills: int, seed: int, say=lambda text: None) -> tuple[int, int]:

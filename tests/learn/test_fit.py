@@ -38,9 +38,14 @@ def test_the_number_of_workers_does_not_matter(tmp_path, workers):
 def test_accumulating_two_halves_is_one_batch(tmp_path):
     cohort = tiny_cohort(tmp_path / "data")
     settings = {"epochs": 2, "optimizer": {"sgd": {"lr": 0.1}}}
-    _, whole = train(tmp_path / "a", tiny_recipe(augment=[], train={**settings, "batch_size": 8}), cohort, {"mine": plain})
+    _, whole = train(
+        tmp_path / "a", tiny_recipe(augment=[], train={**settings, "batch_size": 8}), cohort, {"mine": plain}
+    )
     _, halves = train(
-        tmp_path / "b", tiny_recipe(augment=[], train={**settings, "batch_size": 4, "accumulate": 2}), cohort, {"mine": plain}
+        tmp_path / "b",
+        tiny_recipe(augment=[], train={**settings, "batch_size": 4, "accumulate": 2}),
+        cohort,
+        {"mine": plain},
     )
     assert largest_difference(whole, halves) < 1e-6
 
@@ -51,9 +56,14 @@ def test_unlabelled_cases_do_not_tilt_an_accumulated_step(tmp_path):
     cohort = tiny_cohort(tmp_path / "data")
     cohort = cohort.with_cases(replace(case, labels={}) if i in (0, 1, 2, 5) else case for i, case in enumerate(cohort))
     settings = {"epochs": 2, "optimizer": {"sgd": {"lr": 0.1}}}
-    _, whole = train(tmp_path / "a", tiny_recipe(augment=[], train={**settings, "batch_size": 16}), cohort, {"mine": plain})
+    _, whole = train(
+        tmp_path / "a", tiny_recipe(augment=[], train={**settings, "batch_size": 16}), cohort, {"mine": plain}
+    )
     _, parts = train(
-        tmp_path / "b", tiny_recipe(augment=[], train={**settings, "batch_size": 4, "accumulate": 4}), cohort, {"mine": plain}
+        tmp_path / "b",
+        tiny_recipe(augment=[], train={**settings, "batch_size": 4, "accumulate": 4}),
+        cohort,
+        {"mine": plain},
     )
     assert largest_difference(whole, parts) < 1e-6
 
@@ -84,7 +94,13 @@ def test_two_processes_are_one_batch(tmp_path):
         _PROCESS.format(tests=root, cohort=str(tmp_path / "cohort.parquet"), folder=str(tmp_path / "b"), methods=[])
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29631", str(script)]
-    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     parts = checkpoint.load(tmp_path / "b" / "fits" / "0", print)["network"]
     assert largest_difference(whole, parts) < 1e-6

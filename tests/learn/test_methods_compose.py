@@ -40,7 +40,9 @@ PAIRS = list(combinations(METHODS, 2))
 
 def _recipe(methods):
     given = [{name: METHODS[name]} for name in methods]
-    return tiny_recipe(methods=given, augment=[], train={"epochs": 1, "batch_size": 8, "optimizer": {"sgd": {"lr": 0.05}}})
+    return tiny_recipe(
+        methods=given, augment=[], train={"epochs": 1, "batch_size": 8, "optimizer": {"sgd": {"lr": 0.05}}}
+    )
 
 
 def test_there_are_at_least_twenty_pairs():

@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from torch import nn
+
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.evidence import Question
@@ -16,7 +18,6 @@ from preceptor.core.image import Image
 from preceptor.core.plugins import Decoded, Inputs, Pass
 from preceptor.learn.predict import VOXELS_KEPT, Window, predict
 from preceptor.learn.window import Mosaic, cut
-from torch import nn
 
 STRUCTURES = Question("segmentation", "label", ("background", "a", "b"), dense=True, values=(0, 1, 2))
 FINDING = Question("classification", "finding", ("no", "yes"))

@@ -73,7 +73,13 @@ def tiny_recipe(**changes):
     """A recipe as the loop sees it; `train` takes a mapping of changes."""
     train = replace(
         Train(),
-        **{"epochs": 3, "batch_size": 4, "optimizer": {"adamw": {"lr": 1e-2}}, "schedule": "cosine", **changes.pop("train", {})},
+        **{
+            "epochs": 3,
+            "batch_size": 4,
+            "optimizer": {"adamw": {"lr": 1e-2}},
+            "schedule": "cosine",
+            **changes.pop("train", {}),
+        },
     )
     parts = {
         "seed": 7,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +22,22 @@ def test_every_kind_makes_a_plug_in_whose_test_passes(tmp_path):
         assert [path.name for path in written] == [f"my_{slot}.py", f"test_my_{slot}.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=prepend", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.slow
+def test_every_template_holds_its_contract(tmp_path):
+    """In a copy of the checkout, where the contract tests find the new files by themselves."""
+    here = Path(__file__).parents[2]
+    shutil.copytree(here / "src", tmp_path / "src")
+    shutil.copytree(here / "tests" / "contracts", tmp_path / "tests" / "contracts")
+    for name in ("tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
+        shutil.copy(here / name, tmp_path / name)
+    for slot in FOLDERS:
+        new_plugin(slot, f"my_own_{slot}", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "my_own", "tests"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:]
 
 

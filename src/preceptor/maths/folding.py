@@ -1,11 +1,12 @@
-"""Whether a deformation folds: its Jacobian determinant is 0 or less somewhere."""
+"""Random deformations, and whether they fold: whether their Jacobian determinant is 0 or less somewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
+from scipy import ndimage
 
 
 @lru_cache(maxsize=512)
@@ -55,3 +56,37 @@ def jacobian_determinant(control: np.ndarray, shape: Sequence[int]) -> np.ndarra
 def folds(control: np.ndarray, shape: Sequence[int]) -> bool:
     """Whether the deformation turns some place inside out."""
     return bool(jacobian_determinant(control, shape).min() <= 0)
+
+
+def unfolded(draw: Callable[[], np.ndarray], shape: Sequence[int]) -> np.ndarray:
+    """Draw displacements until one does not fold; after eight that do, halve the last until it does not.
+
+    Args:
+        draw: Gives ``(axis, *points)`` float32 displacements in voxels.
+        shape: Of the grid that the control points span.
+    """
+    for _ in range(8):
+        control = draw()
+        if not folds(control, shape):
+            return control
+    while folds(control, shape):
+        control = control / 2
+    return control
+
+
+def simard_displacement(rng: np.random.Generator, shape: Sequence[int], alpha: float, sigma: float) -> np.ndarray:
+    """A random displacement of every voxel: even from -1 to 1 along each axis, blurred, times `alpha`.
+
+    Args:
+        rng: Drawn from axis by axis, the first axis first.
+        shape: Of the grid.
+        alpha: In voxels.
+        sigma: Of the Gaussian, in voxels; the image is surrounded by zeros.
+
+    Returns:
+        ``(axis, *shape)`` float64, in voxels.
+
+    Source: Simard 2003, section 2.
+    """
+    fields = [rng.uniform(-1, 1, size=tuple(shape)) for _ in shape]
+    return np.stack([ndimage.gaussian_filter(field, sigma, mode="constant") * alpha for field in fields])

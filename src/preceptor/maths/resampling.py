@@ -27,7 +27,7 @@ def resample(
     A map that only reorders, reverses and shifts by whole voxels copies pixels. One along the axes goes axis by axis.
     Half-way between two voxels "the nearest" is no answer and would shift a structure by half a voxel: a label map is
     then
-    decided by the votes of the voxels around, linearly weighted, and only an equal vote by the nearest.
+    decided by the votes of the voxels around, linearly weighted.
 
     Args:
         array: ``(channel, *space)``; for labels integer codes.
@@ -186,17 +186,28 @@ def _linear_at(array: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
 
 def _labels_at(array: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
     """The nearest label; by vote where an axis is met half-way between voxels."""
-    nearest = array
+    if any((np.abs(np.mod(place, 1) - 0.5) < 1e-4).any() for place in places):
+        return _voted(array, places)
     for axis, place in enumerate(places, start=1):
-        # Half-way goes to the lower voxel, whatever the rounding of the place itself.
-        index = np.clip(np.ceil(np.round(place, 6) - 0.5).astype(np.intp), 0, array.shape[axis] - 1)
-        nearest = np.take(nearest, index, axis=axis)
-    if not any((np.abs(np.mod(place, 1) - 0.5) < 1e-4).any() for place in places):
-        return nearest
-    best, most = nearest.copy(), np.full(nearest.shape, -1.0, dtype=np.float32)
+        index = np.clip(np.rint(place).astype(np.intp), 0, array.shape[axis] - 1)
+        array = np.take(array, index, axis=axis)
+    return array
+
+
+def _voted(array: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
+    """The label that most of the voxels around stand for, each with its linear weight.
+
+    A dead heat goes to the lower and the higher label in turn, like the squares of a chessboard, so that no structure is
+    shifted, and none grows at another's cost.
+    """
+    shape = (len(array), *(len(place) for place in places))
+    dark = np.indices(shape, sparse=True)
+    odd = sum(dark[1:]) % 2 == 1
+    best = np.zeros(shape, dtype=array.dtype)
+    most = np.full(shape, -1.0, dtype=np.float32)
     for label in np.unique(array):
         votes = _linear_at((array == label).astype(np.float32), places)
-        wins = (votes > most + 1e-4) | ((votes > most - 1e-4) & (nearest == label))
+        wins = (votes > most + 1e-4) | ((votes > most - 1e-4) & odd)
         best[wins] = label
-        np.maximum(most, votes, out=most)
+        most = np.maximum(most, votes, out=most)
     return best

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
+
 from preceptor import api
 
 HERE = Path(__file__).parent

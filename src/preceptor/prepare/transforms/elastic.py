@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +9,7 @@ from annotated_types import Ge, Gt, Le
 
 from preceptor.core.applied import Applied, Displacement, Nothing, Spatial
 from preceptor.core.cohort import Sample
-from preceptor.maths.folding import folds
+from preceptor.maths.folding import unfolded
 
 
 class Elastic:
@@ -71,12 +70,7 @@ class Elastic:
         ]
         sigma = np.array([self.sigma_mm / each for each in spacing], dtype=np.float32)
         sigma = sigma.reshape(-1, *[1] * len(points))
-        for attempt in count():
-            if attempt < 8:
-                control = rng.standard_normal((len(points), *points), dtype=np.float32) * sigma
-            else:
-                control = control / 2
-            if not folds(control, image.shape):
-                break
+        size = (len(points), *points)
+        control = unfolded(lambda: rng.standard_normal(size, dtype=np.float32) * sigma, image.shape)
         parameters = {"control_points": points}
         return Spatial(np.eye(len(points) + 1), displacement=Displacement(control), parameters=parameters, fill=0.0)

@@ -24,7 +24,7 @@ class Flip:
     """Mirrors the image, each axis by its own throw of the dice.
 
     A mirrored left hippocampus is a right one. So a flip along left-right exchanges structures whose names differ in
-   
+
     their
     side alone ("left lung" and "right lung"), and refuses a structure that has no partner, or a case whose label is a
     side,

@@ -26,7 +26,7 @@ class Resample:
     patterns.
 
 
-   
+
     Args:
         spacing_mm: Distance between voxel centres along each axis, in the order the axes have by now, or one number
             for all.
