@@ -287,6 +287,6 @@ def _foreign_image(folder: Path) -> Path:
     from .maths.phantom_heads import head
 
     path = folder / "elsewhere.nii.gz"
-    pixels = np.repeat(head(48)[:, :, None], 12, axis=2).astype(np.float32)
+    pixels = np.repeat(head(np.random.default_rng(0), subtype=0, size=48)[:, :, None], 12, axis=2)
     write_image(path, Image(pixels[None], np.diag([1.0, 1.0, 3.0, 1.0])))
     return path
