@@ -185,17 +185,24 @@ def _linear_at(array: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _labels_at(array: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
-    """The nearest label; by vote where an axis is met half-way between voxels."""
-    if any((np.abs(np.mod(place, 1) - 0.5) < 1e-4).any() for place in places):
-        return _voted(array, places)
-    for axis, place in enumerate(places, start=1):
-        index = np.clip(np.rint(place).astype(np.intp), 0, array.shape[axis] - 1)
-        array = np.take(array, index, axis=axis)
+    """The nearest label; where several voxels are equally near, the one that most of them hold."""
+    snapped = [_snapped(place, size) for place, size in zip(places, array.shape[1:], strict=True)]
+    if any((place % 1 != 0).any() for place in snapped):
+        return _voted(array, snapped)
+    for axis, place in enumerate(snapped, start=1):
+        array = np.take(array, place.astype(np.intp), axis=axis)
     return array
 
 
+def _snapped(place: np.ndarray, size: int) -> np.ndarray:
+    """Places brought to the nearest voxel, or left exactly half-way between two."""
+    place = np.clip(place, 0, size - 1)
+    half = np.abs(place % 1 - 0.5) < 1e-4
+    return np.where(half, np.floor(place) + 0.5, np.rint(place))
+
+
 def _voted(array: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
-    """The label that most of the voxels around stand for, each with its linear weight.
+    """The label that most of the equally near voxels hold.
 
     A dead heat goes to the lower and the higher label in turn, like the squares of a chessboard, so that no structure is
     shifted, and none grows at another's cost.
