@@ -452,3 +452,9 @@ MUTANTS += [
     Mutant("I6.4", "prepare.examples", "self._numbers[told.case], told.draw)", "self._numbers[told.case], 0)"),
     Mutant("I6.4", "prepare.loader", "return iter(list(self._plan))", "return iter(sorted(self._plan, key=str)[::-1])"),
 ]
+MUTANTS += [
+    Mutant("L3.7", "maths.uncertainty", "total - aleatoric)", "aleatoric - total)"),
+    Mutant("L3.7", "learn.predict", "            for module in self._dropouts:\n                module.training = True", "            for module in self._network.modules():\n                module.training = True"),
+    Mutant("L3.7", "learn.predict", "                module.training = True\n", "                module.training = False\n"),
+    Mutant("L3.7", "learn.predict", "SeedSequence([self._pass.index, self._index, number])", "SeedSequence()"),
+]
