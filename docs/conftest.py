@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from sybil import Sybil
-from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +36,7 @@ def _shell(example):
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(evaluator=PythonEvaluator()), CodeBlockParser("bash", _shell)],
+    parsers=[PythonCodeBlockParser(), CodeBlockParser("bash", _shell)],
     patterns=["*.md"],
     fixtures=["folder"],
 ).pytest()

@@ -76,6 +76,14 @@ def test_sites_with_one_class_are_told():
     assert "1 of 2 values of site" in found.notes[0]
 
 
+def test_a_case_without_a_site_does_not_enter():
+    truth, score = np.array([True, False, True, False]), np.array([0.9, 0.1, 0.2, 0.8])
+    found = RocWithin(field="site")(_predictions(truth, score, ["A", "A", None, None]), NOBODY)
+    assert found.value == 1.0
+    assert found.cases == 2
+    assert "2 cases without a site" in found.notes[1]
+
+
 def test_an_unknown_field_is_refused():
     with pytest.raises(CohortError, match="no field 'scanner'"):
         RocWithin(field="scanner")(_predictions(np.array([True, False]), np.array([0.9, 0.1]), "A"), NOBODY)

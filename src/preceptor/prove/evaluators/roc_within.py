@@ -70,7 +70,7 @@ class RocWithin:
                 code="field_unknown",
             )
         known = column.notna().to_numpy()
-        stratum = column.astype(str).to_numpy()
+        stratum = np.array([str(value) for value in column])  # a missing one is text too, and does not enter
         measuring = Measuring.of(predictions, self.resamples, self.level, self.seed)
         labelled = Labelled.of(predictions)
         statistics, entered = [], np.zeros(len(stratum), dtype=bool)
