@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from preceptor.core.cohort import Cohort
@@ -43,10 +44,13 @@ def campaign(folder: Path, kills: int, seed: int, say=lambda text: None) -> tupl
         place = folder / f"broken-{trainings}"
         here = 0
         while True:
+            before = _written(place)
             process = _start(folder, place)
+            spared = here >= 5 or hits >= kills  # the last one of a training, so that every training ends
+            if not spared and rng.random() < 0.9:  # the rest may die while they start
+                _wait_for_a_checkpoint(process, place, before)
             try:
-                # The last one of a training is left alone, so that every training ends.
-                process.wait(timeout=None if here >= 5 or hits >= kills else rng.uniform(2.0, 6.0))
+                process.wait(timeout=None if spared else rng.uniform(0.0, 0.8))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -58,6 +62,16 @@ def campaign(folder: Path, kills: int, seed: int, say=lambda text: None) -> tupl
         assert same(unbroken, resumed), f"training {trainings}: other weights after {here} kills"
         say(f"training {trainings}: {here} kills, weights equal bit for bit ({hits} of {kills})")
     return hits, trainings
+
+
+def _written(place: Path) -> list[int]:
+    return sorted(path.stat().st_mtime_ns for path in place.glob("fits/0/last-*.json"))
+
+
+def _wait_for_a_checkpoint(process: subprocess.Popen, place: Path, before: list[int]) -> None:
+    """Until the process has learnt something: starting takes longer than training here."""
+    while process.poll() is None and _written(place) == before:
+        time.sleep(0.01)
 
 
 def _start(folder: Path, place: Path) -> subprocess.Popen:
