@@ -14,7 +14,7 @@ import numpy as np
 FIELD_OF_VIEW_MM = 192.0
 
 #: Changes whenever the same plan would make other bytes.
-_VERSION = 2
+_VERSION = 3
 
 Question = Literal["classification", "multilabel", "regression", "segmentation", "lesion"]
 Format = Literal["nifti", "png", "dicom", "mixed"]

@@ -107,7 +107,7 @@ def _size(sections: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _needs_spacing(sections: Mapping[str, Any]) -> bool:
-    return any("spacing_mm" in settings for settings in _mappings(sections["prepare"]))
+    return any(settings.get("spacing_mm") is not None for settings in _mappings(sections["prepare"]))
 
 
 def _held_out(split: Mapping[str, Any] | None) -> dict[str, list[Any]]:
