@@ -233,7 +233,7 @@ class Run:
             devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
             num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
             strategy="ddp" if world > 1 else "auto",
-            precision={"32": "32-true", "bf16": "bf16-mixed"}[self.recipe.train.precision],
+            precision="32-true" if self.recipe.train.precision == "32" else "bf16-mixed",
         )
         fabric.launch()
         return fabric

@@ -44,7 +44,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        moved = Batch(**{f.name: dict(v) if isinstance(v := getattr(self, f.name), dict) else v for f in fields(self)})
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        copied: dict[str, Any] = {name: dict(v) if isinstance(v, dict) else v for name, v in values.items()}
+        moved = Batch(**copied)
         for each, name in moved._tensors():
             each[name] = each[name].to(device, non_blocking=True)
         moved.rows = moved.rows.to(device)

@@ -267,5 +267,6 @@ def _case(row: dict[str, Any]) -> Case:
             parts[_PREFIXES[prefix]][name] = value
         else:
             parts["fields"][str(column)] = value
-    text = {name: None if _is_missing(row.get(name)) else str(row[name]) for name in ("patient", "group", "role")}
-    return Case(key=str(row["key"]), **parts, **text)
+    given: dict[str, Any] = dict(parts)
+    given |= {name: None if _is_missing(row.get(name)) else str(row[name]) for name in ("patient", "group", "role")}
+    return Case(key=str(row["key"]), **given)

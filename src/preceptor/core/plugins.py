@@ -280,7 +280,8 @@ class Strategy(Protocol):
     def bind(self, fit: Fit) -> Fit: ...
 
 
-class Pass(NamedTuple):
+@dataclass(frozen=True)
+class Pass:
     """One more forward pass that a safeguard asks for: `flip` axes of space, `dropout` on, at `index` of several."""
 
     flip: tuple[int, ...] = ()

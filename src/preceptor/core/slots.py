@@ -105,7 +105,7 @@ def plugin(slot: str, name: str) -> type:
 
 
 @cache
-def parameters(cls: type) -> Mapping[str, Parameter]:
+def parameters(cls: type[Any]) -> Mapping[str, Parameter]:
     """The recipe's schema of a plug-in: its constructor's parameters but for the reserved ones."""
     hints = typing.get_type_hints(cls.__init__, include_extras=True)
     found = {}
@@ -138,7 +138,7 @@ def build(slot: str, value: str | Mapping[str, Any], **reserved: Any) -> Any:
         RecipeError: There is no such plug-in, or it does not take these parameters.
     """
     name, given = spec(value)
-    cls = plugin(slot, name)
+    cls: Any = plugin(slot, name)
     accepted = inspect.signature(cls.__init__).parameters
     unknown = [key for key in given if key not in parameters(cls)]
     if unknown:

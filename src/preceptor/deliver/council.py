@@ -84,4 +84,5 @@ def _vote(merged: Prediction, answers: Sequence[Prediction]) -> None:
         label[better], most[better] = index, votes[better]
     merged.label = label
     merged.top_probability = np.rint(most / len(answers)).astype(np.uint8)
-    merged.doubt = np.rint(np.mean([each.doubt for each in answers], axis=0, dtype=np.float32)).astype(np.uint8)
+    doubts = [np.asarray(each.doubt) for each in answers]
+    merged.doubt = np.rint(np.mean(doubts, axis=0, dtype=np.float32)).astype(np.uint8)

@@ -90,7 +90,8 @@ def answer_opened(bundle: Bundle, original: Sample, device: str) -> Prediction:
     return prediction
 
 
-def _on_original(prediction: Prediction, array: np.ndarray, like: Image) -> np.ndarray:
+def _on_original(prediction: Prediction, array: np.ndarray | None, like: Image) -> np.ndarray:
+    assert array is not None and prediction.affine_mm is not None  # an answer with a label map has all its maps
     return resample_like(array[None], prediction.affine_mm, like, nearest=True)[0]
 
 
@@ -170,8 +171,10 @@ class _Opened:
     def answer(self, prepared: Sample, voxels: np.random.Generator | None = None) -> Prediction:
         if self._original is None or self._original.key != prepared.key:
             self.sample(prepared.key)
-        prediction = self._bundle.council(self._device)(replace(self._original, masks={}), voxels)
-        for reason in misfits(self._original, self._bundle.groups[0].expected):
+        original = self._original
+        assert original is not None  # `sample` opened it
+        prediction = self._bundle.council(self._device)(replace(original, masks={}), voxels)
+        for reason in misfits(original, self._bundle.groups[0].expected):
             prediction.refuse(reason)  # the answer stays: what would have been said is what is measured here
         return prediction
 

@@ -89,12 +89,13 @@ def _identity(kind: str, about: Mapping[str, Any], instance: int) -> FileDataset
         instance: Number in the series.
     """
     from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import UID
 
     names = (about["patient"], about["study"], about["series"])
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = kind
-    meta.MediaStorageSOPInstanceUID = _uid("image", *names, str(instance))
-    meta.TransferSyntaxUID = _EXPLICIT_LITTLE_ENDIAN
+    meta.MediaStorageSOPClassUID = UID(kind)
+    meta.MediaStorageSOPInstanceUID = UID(_uid("image", *names, str(instance)))
+    meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE_ENDIAN)
     data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     data.SOPClassUID, data.SOPInstanceUID = kind, meta.MediaStorageSOPInstanceUID
     data.SpecificCharacterSet = "ISO_IR 192"

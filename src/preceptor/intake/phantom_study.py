@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ def _make_case(plan: Plan, root: Path, patient: _Patient, visit: int, scanner: S
     key = f"{patient.name}-{visit + 1}"
     anatomy = Anatomy.draw(plan.rng(_PERSON, patient.number, 1))
     pose = _pose(plan, patient.number, visit)
-    images, masks = {}, {}
+    images: dict[str, str] = {}
+    masks: dict[str, str] = {}
     for view in _views_taken(plan, patient.number, visit):
         grey, truth = _picture(plan, anatomy, pose, patient.lesions, view)
         grain = plan.rng(_GRAIN, patient.number, visit, view)
@@ -143,7 +145,7 @@ def _make_case(plan: Plan, root: Path, patient: _Patient, visit: int, scanner: S
             "sex": patient.sex,
             "age": patient.age,
         }
-        images[name] = write_image(plan, root, source, lambda g=grey, r=grain: scanner.scan(g, r), about, patient.site)
+        images[name] = write_image(plan, root, source, partial(scanner.scan, grey, grain), about, patient.site)
         if truth is not None and not masks:
             called = plan.mask if plan.task in ("segmentation", "lesion") else "lesion"
             masks[called] = write_mask(plan, root, key, truth, patient.site)

@@ -32,7 +32,8 @@ def call(
     Raises:
         RecipeError: The network takes one image and there are several views, or it gives no ``answer``.
     """
-    wanted = _wanted(type(network))
+    kind: Any = type(network)  # Any, since mypy sees no hash on a class
+    wanted = _wanted(kind)
     if wanted is None:
         if len(images) != 1:
             raise RecipeError(
@@ -58,7 +59,7 @@ def call(
 
 
 @lru_cache(maxsize=64)
-def _wanted(cls: type) -> tuple[str, ...] | None:
+def _wanted(cls: type[torch.nn.Module]) -> tuple[str, ...] | None:
     """The names that `forward` takes, or None where it takes one tensor under a name of its own."""
     parameters = list(inspect.signature(cls.forward).parameters)[1:]
     named = tuple(name for name in parameters if name in _NAMES)

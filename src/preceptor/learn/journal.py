@@ -26,7 +26,7 @@ class Journal:
     def __init__(self, folder: Path | None, stream: TextIO | None = sys.stderr, trackers: tuple[str, ...] = ()) -> None:
         self._file = None if folder is None else (folder / "log.jsonl").open("a", encoding="utf-8")
         self._stream = stream
-        self._live = bool(stream) and stream.isatty()
+        self._live = stream is not None and stream.isatty()
         self._bar_shown = False
         self._bar_started = (0.0, "")
         self._trackers = [_tracker(name, folder) for name in trackers if folder is not None]

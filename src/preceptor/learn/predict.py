@@ -223,8 +223,9 @@ class _Answer:
         high = np.array([side.stop for side in box])[:, None]
         here = np.flatnonzero(((self._places >= low) & (self._places < high)).all(0))
         if len(here):
-            place = tuple(torch.from_numpy(line).to(probability.device) for line in self._places[:, here] - low)
-            self._kept[here] = probability[(slice(None), *place)].T.cpu().numpy()
+            places = (torch.from_numpy(line).to(probability.device) for line in self._places[:, here] - low)
+            index: tuple[slice | Tensor, ...] = (slice(None), *places)
+            self._kept[here] = probability[index].T.cpu().numpy()
 
     def prediction(self, sample: Sample) -> Prediction:
         prediction = Prediction(sample.key, self._question, affine_mm=sample.reference.affine_mm)

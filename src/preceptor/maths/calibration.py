@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ TEMPERATURES = (0.05, 20.0)
 FLOOR = 1e-12
 
 
-class Reliability(NamedTuple):
+@dataclass(frozen=True)
+class Reliability:
     """Bins of equal width.
 
     Args:
@@ -210,7 +212,8 @@ def hosmer_lemeshow(truth: np.ndarray, probability: np.ndarray, groups: int = 10
 # ---------------------------------------------------------------- of resampled clusters
 
 
-class BinnedSums(NamedTuple):
+@dataclass(frozen=True)
+class BinnedSums:
     """Sums per cluster and bin: all that reliability and calibration error need of a resample.
 
     Args:

@@ -44,7 +44,8 @@ def jacobian_determinant(control: np.ndarray, shape: Sequence[int]) -> np.ndarra
 
     def slope(of: int, along: int) -> np.ndarray:
         cut = tuple(slice(n, None) if axis == along else slice(n) for axis, n in enumerate(half))
-        return field[(of, *cut)]
+        index: tuple[int | slice, ...] = (of, *cut)
+        return field[index]
 
     if dims == 2:
         return (1 + slope(0, 0)) * (1 + slope(1, 1)) - slope(0, 1) * slope(1, 0)

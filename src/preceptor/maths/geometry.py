@@ -138,7 +138,7 @@ def about_centre(linear: np.ndarray, shift: Sequence[float], shape: Sequence[int
     return matrix
 
 
-def rotation(angles: Sequence[float]) -> np.ndarray:
+def rotation(angles: Sequence[float] | np.ndarray) -> np.ndarray:
     """A rotation: one angle in a plane; in space about x, then y, then z (radians, right-handed)."""
     if len(angles) == 1:
         c, s = math.cos(angles[0]), math.sin(angles[0])

@@ -82,7 +82,7 @@ class Resamples:
         width = max(1, _COUNTED_AT_ONCE // size)
         for start in range(0, self.number, width):
             columns = min(width, self.number - start)
-            drawn = generator.integers(0, size, size=(size, columns), dtype=np.int32)
+            drawn: np.ndarray = generator.integers(0, size, size=(size, columns), dtype=np.int32)
             drawn = drawn * np.int32(columns) + np.arange(columns, dtype=np.int32)
             block = np.bincount(drawn.ravel(), minlength=size * columns)
             counts[:, start : start + columns] = block.reshape(size, columns)
@@ -148,7 +148,8 @@ class Bootstrap:
         from scipy.special import ndtr, ndtri
 
         below = (np.sum(values < self.value) + 0.5 * np.sum(values == self.value)) / len(values)
-        left_out = self.jackknife[~np.isnan(self.jackknife)]  # type: ignore[index]
+        assert self.jackknife is not None  # `interval` asks only then
+        left_out = self.jackknife[~np.isnan(self.jackknife)]
         deviation = left_out.mean() - left_out if len(left_out) else np.zeros(1)
         spread = np.sum(deviation**2)
         if not 0 < below < 1 or spread == 0:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +36,8 @@ class Pose:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, tilt_deg: tuple[float, float] = (-4.0, 4.0), shift: float = 0.05) -> Pose:
-        moved = rng.uniform(-shift, shift, _DIMS)
-        return cls(math.radians(rng.uniform(*tilt_deg)), tuple(float(each) for each in moved))
+        x, y, z = (float(each) for each in rng.uniform(-shift, shift, _DIMS))
+        return cls(math.radians(rng.uniform(*tilt_deg)), (x, y, z))
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,10 @@ def coordinates(shape: Sequence[int], pose: Pose = Pose()) -> list[np.ndarray]: 
 
 
 def ellipsoid(
-    grid: Sequence[np.ndarray], centre: Sequence[float], radii: Sequence[float], turn_rad: float = 0.0
+    grid: Sequence[np.ndarray],
+    centre: Sequence[float] | np.ndarray,
+    radii: Sequence[float] | np.ndarray,
+    turn_rad: float = 0.0,
 ) -> np.ndarray:
     """Squared distance from the centre in units of the half axes: below 1 inside.
 
@@ -126,7 +130,7 @@ def ellipsoid(
     return np.asarray(total)
 
 
-def share_inside(square: np.ndarray, shape: Sequence[int], radii: Sequence[float]) -> np.ndarray:
+def share_inside(square: np.ndarray, shape: Sequence[int], radii: Sequence[float] | np.ndarray) -> np.ndarray:
     """How much of each voxel lies inside an ellipsoid, its border softened over about a voxel.
 
     Args:
@@ -146,7 +150,8 @@ def smooth_field(control: np.ndarray, grid: Sequence[np.ndarray], shape: Sequenc
         grid: Coordinates, as `coordinates` gives them; beyond the control points the nearest ones count.
         shape: Voxels along each axis.
     """
-    field = control[(..., *[0] * (control.ndim - len(shape)))]
+    cut: tuple[Any, ...] = (..., *[0] * (control.ndim - len(shape)))
+    field = control[cut]
     total = np.zeros(tuple(shape))
     places = []
     for axis, points in zip(grid, field.shape, strict=True):

@@ -119,7 +119,7 @@ def fit_reference(arrays: Iterable[np.ndarray], components: int = 16) -> dict[st
         ValueError: There is no image, or they differ in channels or axes.
     """
     channels, axes = 0, 0
-    features = []
+    features: list[np.ndarray] = []
     for array in arrays:
         if features and (array.shape[0], array.ndim - 1) != (channels, axes):
             raise ValueError("the images of a reference differ in channels or axes of space")

@@ -72,7 +72,8 @@ def surface(mask: np.ndarray) -> np.ndarray:
         lower[axis], upper[axis] = slice(None, -1), slice(1, None)
         inside[tuple(upper)] &= mask[tuple(lower)]
         inside[tuple(lower)] &= mask[tuple(upper)]
-        first, last = [slice(None)] * mask.ndim, [slice(None)] * mask.ndim
+        first: list[int | slice] = [slice(None)] * mask.ndim
+        last = first.copy()
         first[axis], last[axis] = 0, -1
         inside[tuple(first)] = False
         inside[tuple(last)] = False

@@ -171,7 +171,7 @@ class Examples:
     def _fields(self, cases: Sequence[Case]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         for column, is_text in self._text.items():
-            values = [case.fields.get(column) for case in cases]
+            values: list[Any] = [case.fields.get(column) for case in cases]
             if is_text:
                 fields[column] = ["" if _missing(value) else str(value) for value in values]
             else:

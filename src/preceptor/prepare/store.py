@@ -168,7 +168,8 @@ def _each(
 ) -> Iterator[None]:
     if not workers or len(todo) < 2:
         for name, case in todo.items():
-            yield _prepare_case(root, case, steps, task, folder / name)
+            _prepare_case(root, case, steps, task, folder / name)
+            yield
         return
     with ProcessPoolExecutor(min(workers, len(todo))) as pool:
         tasks: list[Future[None]] = [
@@ -265,7 +266,8 @@ def _hash_file(path: Path, size: int, modified: int) -> str:
 
 def _written(plugin: Any) -> list[Any]:
     """A plug-in as a recipe would write it."""
-    return [type(plugin).__qualname__, {name: getattr(plugin, name, None) for name in parameters(type(plugin))}]
+    kind: Any = type(plugin)  # Any, since mypy sees no hash on a class
+    return [kind.__qualname__, {name: getattr(plugin, name, None) for name in parameters(kind)}]
 
 
 def _hashed(state: State | None) -> str | None:

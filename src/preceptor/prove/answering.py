@@ -99,7 +99,7 @@ def fit_safeguards(
 
 
 def answer_cases(
-    answering: Answering,
+    answering: Callable[[Sample, np.random.Generator | None], Prediction],
     cases: Iterable[Case],
     cohort: Cohort,
     store: Any,
@@ -113,7 +113,7 @@ def answer_cases(
     """Predict cases and tabulate the answers.
 
     Args:
-        answering: Model and safeguards.
+        answering: An `Answering`, or whatever answers a prepared case as one does.
         cases: Whom to predict.
         cohort: They belong to it; its root leads to the original images.
         store: Prepared cases.
@@ -187,7 +187,7 @@ def _dense(prediction: Prediction, case: Case, cohort: Cohort, task: Task, maps:
     maps.mkdir(parents=True, exist_ok=True)
     original = open_case(cohort.root, case, masks=())
     like = original.reference
-    written = {}
+    written: dict[str, str | None] = {}
     for name, array in (
         ("answer", None if prediction.label is None else task.decode_mask(prediction.label)),
         ("top_probability", prediction.top_probability),
@@ -195,6 +195,7 @@ def _dense(prediction: Prediction, case: Case, cohort: Cohort, task: Task, maps:
     ):
         if array is None:
             continue
+        assert prediction.affine_mm is not None  # what has a map has a grid
         native = resample_like(array[None], prediction.affine_mm, like, nearest=True)[0]
         path = write_map(maps / f"{case.key}.{name}", native, like)
         written[name] = path.relative_to(maps.parent).as_posix()
@@ -207,10 +208,11 @@ def _dense(prediction: Prediction, case: Case, cohort: Cohort, task: Task, maps:
 
 def _voxels(prediction: Prediction, sample: Sample, task: Task) -> pandas.DataFrame:
     """The sampled voxels with all their probabilities and the truth; unlabelled ones are left out."""
+    assert prediction.voxel_sample is not None  # asked only of an answer that kept voxels
     index = prediction.voxel_sample["index"]
     probability = prediction.voxel_sample["probability"]
     truth = np.full(len(index), -1)
-    if task.mask in sample.masks:
+    if task.mask is not None and task.mask in sample.masks:
         truth = sample.masks[task.mask].array[0].reshape(-1)[index]
     columns = {f"probability_{name}": probability[:, i] for i, name in enumerate(task.question.classes)}
     table = pandas.DataFrame({"key": prediction.key, "truth": truth.astype(np.int64), **columns})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Finding, Predictions
-from preceptor.maths.intervals import Resamples, bootstrap, paired_difference
+from preceptor.maths.intervals import Resamples, Statistic, bootstrap, paired_difference
 from preceptor.maths.roc import auroc_statistic
 
 from .labelled import Labelled
@@ -42,7 +45,7 @@ def compare_auroc(
     for each in sides:
         labelled = Labelled.of(each)
         ranked = [auroc_statistic(labelled.truth[:, at], labelled.probability[:, at], shared) for at in labelled.asked]
-        drawn.append(bootstrap(lambda counts, of=ranked: np.mean([one(counts) for one in of], axis=0), shared))
+        drawn.append(bootstrap(partial(_mean, ranked), shared))
     difference = paired_difference(*drawn)
     interval = difference.interval(level)
     return Finding(
@@ -57,3 +60,7 @@ def compare_auroc(
         higher_is_better=None,
         bootstrap=difference,
     )
+
+
+def _mean(statistics: Sequence[Statistic], counts: np.ndarray) -> np.ndarray:
+    return np.mean([one(counts) for one in statistics], axis=0)

@@ -51,7 +51,7 @@ def _mean_dice(classes: int) -> Callable[[Sequence[Prediction], Sequence[Any]], 
 
 def _likelihood(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
     terms = [
-        -np.log(max(float(prediction.probability[int(truth)]), _FLOOR))
+        -np.log(max(float(np.asarray(prediction.probability)[int(truth)]), _FLOOR))
         for prediction, truth in zip(predictions, truths, strict=True)
         if int(truth) >= 0
     ]
@@ -66,5 +66,5 @@ def _binary_likelihood(predictions: Sequence[Prediction], truths: Sequence[Any])
 
 
 def _mean_absolute_error(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
-    terms = [abs(float(p.probability[0]) - float(t[0])) for p, t in zip(predictions, truths, strict=True)]
+    terms = [abs(float(np.asarray(p.probability)[0]) - float(t[0])) for p, t in zip(predictions, truths, strict=True)]
     return float(np.nanmean(terms)) if terms else 0.0

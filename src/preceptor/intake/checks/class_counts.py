@@ -52,7 +52,7 @@ class ClassCounts:
         problems = _overall(cohort, shown, asked, task)
         roles = [role for role in ("train", "tune", "calibrate", "test", "external") if cohort.with_role(role)]
         for role in roles:
-            people = {name: set() for name in asked}
+            people: dict[str, set[str]] = {name: set() for name in asked}
             for case in cohort.with_role(role):
                 for name in shown[case.key] & people.keys():
                     people[name].add(case.cluster)

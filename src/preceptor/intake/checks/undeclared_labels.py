@@ -175,7 +175,7 @@ def _numbers(cohort: Cohort, columns: tuple[str, ...], expected: str, fits: Any)
     for column in columns:
         strange: dict[str, list[str]] = defaultdict(list)
         for case in cohort:
-            value = case.labels.get(column)
+            value: Any = case.labels.get(column)
             if not _missing(value) and not (_is_number(value) and fits(float(value))):
                 strange[str(value)].append(case.key)
         if strange:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Len, MinLen
 
@@ -113,8 +113,9 @@ class Phantoms:
     @property
     def plan(self) -> Plan:
         """The settings, as the maker of studies takes them."""
-        given = {each.name: getattr(self, each.name) for each in fields(Plan)}
-        return Plan(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+        given: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(Plan)}
+        given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+        return Plan(**given)
 
     @cached_property
     def _study(self) -> Cohort:

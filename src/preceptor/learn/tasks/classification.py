@@ -50,8 +50,8 @@ class Classification:
     def encode(self, case: Case | Sample) -> dict[str, np.ndarray]:
         value = case.labels.get(self.label)
         if value is None or (isinstance(value, float) and math.isnan(value)):
-            return {self.label: np.int64(-1)}
-        return {self.label: np.int64(self._meaning.get(_text(value), self._meaning.get("*", -1)))}
+            return {self.label: np.array(-1, np.int64)}
+        return {self.label: np.array(self._meaning.get(_text(value), self._meaning.get("*", -1)), np.int64)}
 
     def encode_mask(self, array: np.ndarray) -> np.ndarray:
         raise TypeError("classification has no dense truth")

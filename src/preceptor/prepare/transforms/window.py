@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ class Window:
         return cls(centre_hu=40.0, width_hu=400.0)
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> Applied:
-        padding = {image.meta.get("padding_value") for image in sample.images.values()} - {None}
+        padding: set[Any] = {image.meta.get("padding_value") for image in sample.images.values()} - {None}
 
         def function(image: torch.Tensor) -> torch.Tensor:
             scaled = ((image - (self.centre_hu - self.width_hu / 2)) / self.width_hu).clamp_(0, 1)

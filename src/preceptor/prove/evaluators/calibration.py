@@ -112,10 +112,12 @@ class Calibration:
     def _error(self, name: str, whose: str, items: _Items, at: int, measuring: Measuring) -> Finding:
         """The calibration error of one probability, with its reliability diagram."""
         sums = self._sums(items, at, measuring)
-        points = maths.Reliability(
-            (count := sums.count.sum(0)),
-            *(np.divide(each.sum(0), count, out=np.full(self.bins, np.nan), where=count > 0) for each in sums[1:]),
+        count = sums.count.sum(0)
+        predicted, observed = (
+            np.divide(each.sum(0), count, out=np.full(self.bins, np.nan), where=count > 0)
+            for each in (sums.predicted, sums.observed)
         )
+        points = maths.Reliability(count, predicted, observed)
         lower, upper = maths.observed_band(sums, measuring.resamples.counts, self.level)
         filled = points.count > 0
         lines = (points.predicted, points.observed, lower, upper, points.count)

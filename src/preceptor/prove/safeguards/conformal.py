@@ -101,6 +101,7 @@ class Conformal:
         if prediction.question.dense:
             self._bound(prediction, self.quantile)
         elif prediction.question.is_regression:
+            assert prediction.probability is not None  # only a dense answer has none
             answer = float(prediction.probability[0])
             prediction.parts |= {"lower": answer - self.quantile, "upper": answer + self.quantile}
         else:

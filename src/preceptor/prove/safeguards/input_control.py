@@ -121,7 +121,7 @@ class InputControl:
         sample, views = prediction.sample, self.state.get("views", {})
         if sample is None or not views:
             return prediction
-        distances = []
+        distances: list[float] = []
         for view, image in sample.images.items():
             if view not in views:
                 prediction.refuse(f"the model knows no view '{view}', only {', '.join(views)}")

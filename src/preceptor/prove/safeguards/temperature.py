@@ -57,14 +57,14 @@ class Temperature:
         if question.dense:
             voxels = predictions.voxels
             columns = [f"probability_{name}" for name in question.classes]
-            empty = voxels is None or not len(voxels)
-            probability = None if empty else voxels[columns].to_numpy(dtype=float)
-            truth = None if empty else voxels["truth"].to_numpy()
+            probability, truth = None, None
+            if voxels is not None and len(voxels):
+                probability, truth = voxels[columns].to_numpy(dtype=float), voxels["truth"].to_numpy()
         else:
             probability = predictions.probabilities()
             truth = predictions.truth_index() if question.exclusive else predictions.truth_matrix()
         try:
-            if probability is None:
+            if probability is None or truth is None:
                 raise ValueError("no voxel of a calibration case is stored")
             found = fit_temperature(probability, truth, question.exclusive)
         except ValueError as error:
