@@ -450,7 +450,7 @@ MUTANTS += [
     Mutant("I6.4", "prepare.examples", "rng = generator(told.seed, told.epoch, self._numbers[told.case], told.draw)", "rng = np.random.default_rng()"),
     Mutant("I6.4", "prepare.examples", "generator(told.seed, told.epoch, self._numbers", "generator(told.seed, 0, self._numbers"),
     Mutant("I6.4", "prepare.examples", "self._numbers[told.case], told.draw)", "self._numbers[told.case], 0)"),
-    Mutant("I6.4", "prepare.loader", "return iter(list(self._plan))", "return iter(sorted(self._plan, key=str)[::-1])"),
+    Mutant("I6.4", "prepare.loader", "self._plan[:] = mine", "self._plan[:] = self._plan or mine"),
 ]
 MUTANTS += [
     Mutant("L3.7", "maths.uncertainty", "total - aleatoric)", "aleatoric - total)"),
