@@ -6,7 +6,7 @@ import math
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preceptor.core.errors import RecipeError
@@ -120,6 +120,7 @@ def test_limits_are_met_before_time_or_memory_is_spent(text, code):
     assert time.process_time() - began < 2
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text):
     try:
@@ -135,6 +136,7 @@ _PLAIN = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=8), _PLAIN, max_size=5))
 def test_what_a_resolved_recipe_writes_is_read_back_the_same(data):
     assert (read_yaml(write_yaml(data), "r").data or {}) == data

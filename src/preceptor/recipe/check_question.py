@@ -29,7 +29,7 @@ def check_question(
     """
     task = made["task"][0] if made["task"] else None
     question = getattr(task.object, "question", None) if task else None
-    if question is not None:
+    if task is not None and question is not None:
         _classes(question, task.path, task.settings, report)
         _suits(question, made, report)
     width = _widths(question, made["objective"], report) if question is not None else None

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from .schema import OBJECTIVE_KEYS, SECTIONS, TABLES, Split, Train
 from .values import describe, plain, shown
 
 #: Settings that are shown like plug-ins though no folder holds them.
-_SETTINGS = {"train": {"train": Train}, "split": {"split": Split}, **TABLES}
+_SETTINGS: Mapping[str, Mapping[str, type]] = {"train": {"train": Train}, "split": {"split": Split}, **TABLES}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def find(name: str) -> list[tuple[str, str]]:
         RecipeError: None; the nearest names are offered.
     """
     wanted, _, alone = name.rpartition("/")
-    known = {slot: names(slot) for slot in FOLDERS} | {slot: tuple(table) for slot, table in _SETTINGS.items()}
+    known: dict[str, Sequence[str]] = {slot: names(slot) for slot in FOLDERS} | {
+        slot: tuple(table) for slot, table in _SETTINGS.items()
+    }
     found = [
         (slot, alone) for slot, here in known.items() if alone in here and wanted in ("", slot, ONE.get(slot, slot))
     ]

@@ -74,10 +74,11 @@ def _settings(cls: type, extra: Mapping[str, Any] | None = None) -> dict[str, An
 
 
 def _parameter(parameter: Parameter, words: str) -> dict[str, Any]:
-    choice = choice_of(parameter.annotation)
-    if parameter.nested or choice:
-        one = {"$ref": f"#/$defs/{parameter.nested.slot if parameter.nested else choice.table}"}
-        many = parameter.nested is not None and parameter.nested.many
+    choice, nested = choice_of(parameter.annotation), parameter.nested
+    home = nested.slot if nested else choice.table if choice else None
+    if home:
+        one = {"$ref": f"#/$defs/{home}"}
+        many = nested is not None and nested.many
         found: dict[str, Any] = {"anyOf": [one, {"type": "array", "items": one}]} if many else dict(one)
     else:
         found = _type(parameter.annotation)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from preceptor.core.slots import parameters, summary
@@ -47,7 +48,7 @@ def reference() -> str:
     """The page as Markdown."""
     parts = [_INTRODUCTION, "## Sections\n", _table(["section", "holds", "without it", "decides"], _sections())]
     parts.append("Objectives in a list also take:\n")
-    extra = [(f"`{name}`", describe(kind)) for name, kind in OBJECTIVE_KEYS.items()]
+    extra: list[tuple[str, ...]] = [(f"`{name}`", describe(kind)) for name, kind in OBJECTIVE_KEYS.items()]
     parts.append(_table(["setting", "is"], extra))
     parts.append(
         "`weight` weighs it in the sum (1 without it). `output` names the output of the network that it reads "
@@ -62,8 +63,8 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _sections() -> list[tuple[str, ...]]:
-    rows = []
+def _sections() -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = []
     for name, section in SECTIONS.items():
         if section.slot:
             kind = f"a list of {section.slot}" if section.many else f"one of the {section.slot}"
@@ -91,7 +92,7 @@ def _absent(name: str, default: Any) -> str:
 
 def _settings(cls: type) -> str:
     words = argument_texts(cls)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, parameter in parameters(cls).items():
         default = "" if parameter.required else f"`{json.dumps(plain(parameter.default))}`"
         rows.append((f"`{name}`", describe(parameter.annotation), default, words.get(name, "")))
@@ -103,7 +104,7 @@ def _words(cls: type) -> str:
     return " ".join([summary(cls), *source]).replace("``", "`")
 
 
-def _table(head: list[str], rows: list[tuple[str, ...]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     escaped = [[cell.replace("|", "\\|").replace("``", "`") for cell in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"

@@ -91,6 +91,8 @@ class Recipe:
     @classmethod
     def of(cls, filled: Mapping[str, Any], folder: Path, warnings: tuple[Problem, ...] = ()) -> Recipe:
         """Make a recipe of filled sections."""
-        record = {key: tuple(value) if isinstance(value, list) else value for key, value in filled.items()}
+        record: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in filled.items()
+        }
         record["train"] = Train(**record["train"])
-        return cls(**{**record, "folder": folder, "warnings": warnings})
+        return cls(**record, folder=folder, warnings=warnings)

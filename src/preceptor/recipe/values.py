@@ -67,8 +67,8 @@ def describe(annotation: Any) -> str:
             return words + (", or null" if ", " in words else " or null")
         return _with_bounds(inner, extras)
     if origin in (Union, types.UnionType):
-        words = list(dict.fromkeys(describe(each) for each in get_args(annotation)))
-        return (", or " if any(", " in each for each in words) else " or ").join(words)
+        choices = list(dict.fromkeys(describe(each) for each in get_args(annotation)))
+        return (", or " if any(", " in each for each in choices) else " or ").join(choices)
     if origin is Literal:
         return " or ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in get_args(annotation))
     arguments = get_args(annotation)

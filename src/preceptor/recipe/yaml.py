@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -200,15 +200,10 @@ class _Builder:
                 "each value written out where it stands",
                 "yaml_alias",
             )
-        if getattr(event, "anchor", None):
-            self._problem(event, f"there is an anchor &{event.anchor}", "no anchors and aliases", "yaml_anchor")
-        if getattr(event, "tag", None) is not None:
-            self._problem(
-                event,
-                f"there is a tag {event.tag}",
-                "no tags: nothing in a recipe is evaluated",
-                "yaml_tag",
-            )
+        if anchor := getattr(event, "anchor", None):
+            self._problem(event, f"there is an anchor &{anchor}", "no anchors and aliases", "yaml_anchor")
+        if (tag := getattr(event, "tag", None)) is not None:
+            self._problem(event, f"there is a tag {tag}", "no tags: nothing in a recipe is evaluated", "yaml_tag")
 
     def _place(self, event: Event) -> str:
         return f"{self.name}:{event.start_mark.line + 1}"
@@ -216,7 +211,7 @@ class _Builder:
     def _problem(self, event: Event, what: str, expected: str, code: str, remedy: str = "") -> None:
         self.found.problems.append(Problem(what, self._place(event), expected, remedy, code))
 
-    def _stop(self, event: Event, what: str, expected: str, code: str) -> None:
+    def _stop(self, event: Event, what: str, expected: str, code: str) -> NoReturn:
         raise RecipeError(what, where=self._place(event), expected=expected, code=code)
 
 
