@@ -18,6 +18,7 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.evidence import Evidence
 from preceptor.core.image import Image
 from preceptor.core.slots import build
+from preceptor.prove.explained_cases import explained_cases
 from preceptor.prove.pictures import heat_layer, label_layer, view_of
 from preceptor.prove.record import Record
 from preceptor.prove.report import context, write_report
@@ -482,3 +483,18 @@ def test_what_was_not_done_is_not_praised(made, tmp_path):
     for name in ("recipe.yaml", "resolved.yaml", "environment.json"):
         (folder / name).unlink()
     assert "how they were made is not recorded" in Page(write_report(folder).read_text()).words
+
+
+def test_an_explanation_lies_beside_its_image(made):
+    """The image travels once and is drawn under every map; the brightest pixel of the map is the map's largest value."""
+    record = Record.read(made["classification"][0])
+    (explained,) = explained_cases(record.explanations)
+    assert [view for view, _ in explained.views] == ["frontal", "lateral"]
+    for view, figures in explained.views:
+        assert [each["title"] for each in figures] == ["Image", "Grad-CAM", "Occlusion"]
+        assert figures[0]["base"] and not any(each["base"] for each in figures[1:])
+        stored = record.explanations[0].maps["grad_cam"][view]
+        drawn = unpacked(figures[1]["layers"][0]["source"])
+        assert drawn.shape == stored.T.shape, "columns run along x, rows along y"
+        assert np.unravel_index(drawn.argmax(), drawn.shape) == np.unravel_index(stored.T.argmax(), drawn.shape)
+        assert figures[2]["layers"][0]["signed"] and not figures[1]["layers"][0]["signed"]

@@ -60,8 +60,8 @@ def explain_cases(model: Model, samples: Sequence[Sample], explainers: Sequence[
         RecipeError: An explainer does not fit the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made = {spec(each)[0]: build("explainers", each) for each in explainers}
-    settings = {name: {key: getattr(each, key) for key in parameters(type(each))} for name, each in made.items()}
+    made: dict[str, Any] = {spec(each)[0]: build("explainers", each) for each in explainers}
+    settings = {name: {key: getattr(each, key) for key in parameters(each.__class__)} for name, each in made.items()}
     for number, sample in enumerate(samples):
         batch = batch_of(sample, model.inputs, _corner(model, sample)).to(model.device)
         score, words = score_of(model, batch)

@@ -61,7 +61,8 @@ def _view(explanation: Explanation, name: str) -> tuple[str, tuple[Mapping[str, 
     for explainer, each in maps.items():
         title = called("explainers", explainer)
         alt = f"{title} over {name} of case {explanation.key}: where {explanation.target} comes from"
-        figures.append({"title": title, **figure(stack, [heat_layer(title, each, view)], first, alt)})
+        # The image under every map is the first figure's: it need not travel twice.
+        figures.append({"title": title, **figure(stack, [heat_layer(title, each, view)], first, alt), "base": ""})
     return name, tuple(figures)
 
 

@@ -31,7 +31,7 @@ class Explanation:
 
     def write(self, path: Path) -> None:
         """Write aside and rename. Half precision: maps are looked at, not measured."""
-        arrays = {f"image/{view}": image.astype(np.float16) for view, image in self.images.items()}
+        arrays: dict[str, Any] = {f"image/{view}": image.astype(np.float16) for view, image in self.images.items()}
         for explainer, maps in self.maps.items():
             arrays |= {f"map/{explainer}/{view}": each.astype(np.float32) for view, each in maps.items()}
         facts = {"key": self.key, "target": self.target, "settings": self.settings}

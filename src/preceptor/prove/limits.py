@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from .record import Record
 from .table_one import AGE, SEX, SITE, column_of
 from .wording import counted, listed
@@ -44,6 +47,15 @@ def limits(record: Record) -> list[str]:
     return found
 
 
+def _leaves_sites_out(strategy: Any) -> bool:
+    """Whether a strategy, or one nested in it, deals its folds by site."""
+    if not isinstance(strategy, Mapping):
+        return False
+    return any(
+        str(value).lower() in SITE if key == "by" else _leaves_sites_out(value) for key, value in strategy.items()
+    )
+
+
 def _about(record: Record) -> list[str]:
     """What the cohort cannot show."""
     cohort = record.cohort
@@ -53,7 +65,7 @@ def _about(record: Record) -> list[str]:
     sites = {str(case.fields[site]) for case in cohort if site in case.fields} if site else set()
     if len(sites) == 1:
         found.append("Every case comes from one site: how the model does elsewhere is unknown.")
-    elif not cohort.with_role("external"):
+    elif not cohort.with_role("external") and not _leaves_sites_out(record.resolved.get("strategy")):
         found.append("No site was kept apart as external: how the model does at a new site is unknown.")
     missing = [name for name, names in (("site", SITE), ("sex", SEX), ("age", AGE)) if column_of(cohort, names) is None]
     if missing:

@@ -123,7 +123,8 @@ def _task(resolved: Mapping[str, Any]) -> Any:
 def _question(evidence: Evidence, table: Path) -> Question:
     """What was asked: as the evidence has it, else as the predictions' columns tell."""
     if told := evidence.facts.get("question"):
-        return Question(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+        fields: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in told.items()}
+        return Question(**fields)
     if not table.exists():
         return Question("unknown", "answer", ())
     import pandas

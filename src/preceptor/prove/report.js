@@ -197,6 +197,7 @@
 
   const start = async (viewer) => {
     const specs = JSON.parse(viewer.querySelector("script").textContent);
+    specs.forEach((spec) => { spec.base ||= specs[0].base; });
     const panes = [...viewer.querySelectorAll(".pane")].map((figure, at) => new Pane(figure, specs[at]));
     await Promise.all(panes.map((pane) => pane.open()));
     const controls = document.createElement("div");

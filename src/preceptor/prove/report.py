@@ -256,9 +256,9 @@ def _scatter(record: Record) -> Markup | None:
     known = rows[rows["truth"].notna() & rows["answer"].notna()]
     if not len(known):
         return None
-    columns = (known["truth"].astype(float), known["answer"].astype(float), known["key"].astype(str))
+    truth, answer = list(known["truth"].astype(float)), list(known["answer"].astype(float))
     name = record.question.classes[0].replace("_", " ") if record.question.classes else "value"
-    return plots.scatter_plot(*(list(each) for each in columns), name, record.question.unit)
+    return plots.scatter_plot(truth, answer, list(known["key"].astype(str)), name, record.question.unit)
 
 
 def _refusals(record: Record) -> dict[str, Any] | None:

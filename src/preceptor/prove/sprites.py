@@ -36,7 +36,7 @@ def figure(stack: Stack, layers: Sequence[Layer], first: int, alt: str) -> dict[
     across = math.ceil(math.sqrt(count))
     return {
         "alt": alt,
-        "still": _png(_still(stack, layers, first)),
+        "still": _compact(_still(stack, layers, first)),
         "base": _compact(_sprite(stack.grey, across)),
         "count": count,
         "across": across,
@@ -149,10 +149,11 @@ def _png(array: np.ndarray) -> str:
 
 
 def _compact(array: np.ndarray) -> str:
-    """Without loss where that is small; larger pictures lose what no eye misses."""
+    """Without loss where that is small or no larger; other pictures lose what no eye misses."""
+    whole = _png(array)
     if array.size <= _SMALL:
-        return _png(array)
-    return _encoded(array, "JPEG", quality=82)
+        return whole
+    return min(whole, _encoded(array, "JPEG", quality=82), key=len)
 
 
 def _encoded(array: np.ndarray, kind: str, **options: Any) -> str:

@@ -123,8 +123,8 @@ def _said(values: Mapping[str, float], cluster_of: Mapping[str, str], as_share: 
         said = f"{right} of {count}, {100 * right / count:.0f} %"
         if len(set(clusters)) < count:  # several cases of one person are no independent trials
             return said
-        interval = wilson(right, count)
-        return f"{said} [{100 * interval.lower:.0f}, {100 * interval.upper:.0f}]"
+        shares = wilson(right, count)
+        return f"{said} [{100 * shares.lower:.0f}, {100 * shares.upper:.0f}]"
     resamples = Resamples.of(clusters)
     drawn = bootstrap(mean_statistic(np.array(numbers), resamples), resamples)
     interval = drawn.interval()

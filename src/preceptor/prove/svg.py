@@ -100,8 +100,8 @@ class Chart:
                     f'stroke-dasharray="{dash}" stroke-linejoin="round"{opacity}/>'
                 )
             elif piece:
-                x, y = piece[0].split(",")
-                self._marks.append(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"{opacity}/>')
+                across, down = piece[0].split(",")
+                self._marks.append(f'<circle cx="{across}" cy="{down}" r="3" fill="{colour}"{opacity}/>')
         if tell:
             for x, y in _thinned(list(zip(xs, ys, strict=True)), 60):
                 if _drawable(x, y):

@@ -75,10 +75,10 @@ def age_band(age: Any) -> str | None:
     years = _number(age)
     if years is None:
         return None
-    low, high = next((band for band in _AGE_BANDS if band[0] <= years < band[1]), (None, None))
-    if low is None:
-        return None
-    return f"{low} and over" if high == _AGE_BANDS[-1][1] else f"{low}–{high - 1}"
+    for low, high in _AGE_BANDS:
+        if low <= years < high:
+            return f"{low} and over" if high == _AGE_BANDS[-1][1] else f"{low}–{high - 1}"
+    return None
 
 
 def flow(cohort: Cohort) -> list[tuple[str, int]]:

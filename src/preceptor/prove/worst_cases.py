@@ -178,7 +178,7 @@ def _figures(case: Case, row: Mapping[str, Any], record: Record, words: str) -> 
     if not case.images:
         return []  # predictions of another tool: a table without images
     sample = open_case(cohort.root, case, masks=())
-    found = []
+    found: list[Mapping[str, Any]] = []
     for name, image in sample.images.items():
         truth, answer = _maps(case, row, record, image) if record.question.dense and not found else (None, None)
         layers = []
