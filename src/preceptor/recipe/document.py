@@ -55,9 +55,8 @@ def find(name: str) -> list[tuple[str, str]]:
         RecipeError: None; the nearest names are offered.
     """
     wanted, _, alone = name.rpartition("/")
-    known: dict[str, Sequence[str]] = {slot: names(slot) for slot in FOLDERS} | {
-        slot: tuple(table) for slot, table in _SETTINGS.items()
-    }
+    known = {slot: names(slot) for slot in FOLDERS}
+    known |= {slot: tuple(table) for slot, table in _SETTINGS.items()}
     found = [
         (slot, alone) for slot, here in known.items() if alone in here and wanted in ("", slot, ONE.get(slot, slot))
     ]
