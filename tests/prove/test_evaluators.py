@@ -299,3 +299,18 @@ def test_mean_absolute_error_with_its_bias():
     assert finding.parts["root_mean_square"].value == pytest.approx(np.sqrt((error**2).mean()))
     assert finding.unit == "years" and finding.higher_is_better is False
     assert told(finding, "3 cases without a truth") and len(finding.per_case) == 47
+
+
+@pytest.mark.parametrize("perfect", [True, False])
+def test_a_value_of_one_in_every_resample_is_not_certain(perfect):
+    """12 patients told apart without error: the next one may still be wrong."""
+    truth = np.arange(12) % 2
+    score = np.where(truth == 1, 0.9, 0.1) if perfect else np.where(truth == 1, 0.1, 0.9)
+    area, matrix = (measure(name, binary(truth, score)) for name in ("roc", "confusion"))
+    assert area.value == matrix.value == (1.0 if perfect else 0.0)
+    lower, upper = area.interval  # six on the rarer side: 0.025 ** (1 / 6)
+    assert (lower, upper) == pytest.approx((0.5407, 1.0) if perfect else (0.0, 0.4593), abs=1e-4)
+    assert "Clopper-Pearson" in area.method
+    assert matrix.parts["accuracy"].interval[0 if perfect else 1] == pytest.approx(
+        0.7354 if perfect else 0.2646, abs=1e-4
+    )

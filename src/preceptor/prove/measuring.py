@@ -10,7 +10,7 @@ import numpy as np
 
 from preceptor.core.cohort import Cohort
 from preceptor.core.evidence import Finding, Predictions
-from preceptor.maths.intervals import Resamples, Statistic, bootstrap, mean_statistic
+from preceptor.maths.intervals import Resamples, Statistic, bootstrap, clopper_pearson, mean_statistic
 
 #: Below this many patients the bootstrap is known to be too narrow, and the finding says so.
 FEW_CLUSTERS = 20
@@ -57,10 +57,14 @@ class Measuring:
         entered: np.ndarray,
         *,
         accelerated: bool = True,
+        trials: int | None = None,
         notes: Sequence[str] = (),
         **more: Any,
     ) -> Finding:
         """A finding of any statistic.
+
+        A share of exactly 0 or 1 is the same in every resample, and a bootstrap would promise that the next patient
+        can't differ. Its interval is then the exact one of so many patients of whom none, or all, succeeded.
 
         Args:
             name: Of the finding.
@@ -68,14 +72,18 @@ class Measuring:
             statistic: Of counts per cluster.
             entered: ``(row,)`` which rows it looks at.
             accelerated: BCa instead of percentiles.
+            trials: Of a value that lives in 0..1: how many clusters it rests on; None for any other.
             notes: What a reader must know; what the resamples add is appended.
             more: Further fields of `Finding`.
         """
         entered = np.asarray(entered, dtype=bool)
-        clusters = len(np.unique(self.resamples.cluster[entered]))
+        clusters = self.clusters(entered)
         drawn = bootstrap(statistic, self.resamples, accelerated)
         interval = drawn.interval(self.level) if clusters > 1 else None
-        made = interval.method if interval is not None else "no interval"
+        made = f"{self.resamples.number} resamples, {interval.method}" if interval is not None else "no interval"
+        if interval is not None and trials and drawn.value in (0.0, 1.0) and interval.lower == interval.upper:
+            interval = clopper_pearson(round(drawn.value) * trials, trials, self.level)
+            made = f"the same in every resample: exact interval of {trials} of {trials} (Clopper-Pearson)"
         told = list(notes)
         if interval is None:
             told.append(f"no interval: {'the value is undefined' if np.isnan(drawn.value) else 'one ' + self.unit}")
@@ -89,7 +97,7 @@ class Measuring:
             definition=definition,
             interval=None if interval is None else (interval.lower, interval.upper),
             level=self.level,
-            method=f"bootstrap of {clusters} {self.unit}s, {self.resamples.number} resamples, {made}",
+            method=f"bootstrap of {clusters} {self.unit}s, {made}",
             cases=int(entered.sum()),
             clusters=clusters,
             notes=tuple(told),
@@ -97,17 +105,27 @@ class Measuring:
             **more,
         )
 
-    def mean(self, name: str, definition: str, values: np.ndarray, **more: Any) -> Finding:
+    def clusters(self, rows: np.ndarray) -> int:
+        """How many clusters some rows are of.
+
+        Args:
+            rows: ``(row,)`` bool.
+        """
+        return len(np.unique(self.resamples.cluster[np.asarray(rows, dtype=bool)]))
+
+    def mean(self, name: str, definition: str, values: np.ndarray, *, share: bool = False, **more: Any) -> Finding:
         """A finding that is the mean of one number a row; rows with NaN do not enter, and the caller says why.
 
         Args:
             name: Of the finding.
             definition: One sentence.
             values: ``(row,)``.
+            share: Whether the values live in 0..1.
             more: Further fields of `Finding`.
         """
         values = np.asarray(values, dtype=np.float64)
         statistic = mean_statistic(values, self.resamples)
+        more |= {"trials": self.clusters(~np.isnan(values))} if share else {}
         return self.finding(name, definition, statistic, ~np.isnan(values), per_case=self.per_case(values), **more)
 
     def per_case(self, values: np.ndarray) -> dict[str, float]:
@@ -134,7 +152,7 @@ class Measuring:
         totals = np.where(defined, values, 0.0).sum(1)
         means = np.divide(totals, defined.sum(1), out=np.full(len(values), np.nan), where=defined.any(1))
         added = dict(more.pop("parts", {}))
-        same = {key: more[key] for key in ("unit", "higher_is_better") if key in more}
+        same = {key: more[key] for key in ("unit", "higher_is_better", "share") if key in more}
         parts = {
             structure: self.mean(f"{name}.{structure}", f"{structure}: {definition}", values[:, at], **same)
             for at, structure in enumerate(structures)

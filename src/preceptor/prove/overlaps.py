@@ -54,4 +54,4 @@ def measure_overlap(
     )
     absent_rule = "1" if empty == "one" else "nothing"
     definition = f"{definition}, on the truth's own grid; a structure absent from both counts {absent_rule}"
-    return measuring.structures(name, definition, values, structures, notes=notes)
+    return measuring.structures(name, definition, values, structures, share=True, notes=notes)

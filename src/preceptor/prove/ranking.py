@@ -49,6 +49,7 @@ def measure_ranking(
             statistic(truth, labelled.probability[:, at], measuring.resamples),
             known,
             accelerated=False,
+            trials=_trials(truth, measuring),
             notes=(f"{positive} with {which}, {negative} without", *(general if len(labelled.asked) == 1 else ())),
             curves=curves(labelled, at, measuring) if both else {},
         )
@@ -67,6 +68,12 @@ def measure_ranking(
         mean,
         entered,
         accelerated=False,
+        trials=min((_trials(labelled.truth[:, at], measuring) for at in defined), default=None),
         notes=notes,
         parts=parts,
     )
+
+
+def _trials(truth: np.ndarray, measuring: Measuring) -> int:
+    """What a perfect ranking rests on: the patients of the rarer side."""
+    return min(measuring.clusters(truth == 1), measuring.clusters(truth == 0))

@@ -82,6 +82,7 @@ class Confusion:
             "right answers over all" + ("" if question.exclusive else " labelled entries"),
             ratio_statistic(np.where(whole, shares, 0), entries, measuring.resamples),
             whole,
+            trials=measuring.clusters(whole),
         )
         for at in asked:
             prefix = "" if len(asked) == 1 else f"{question.classes[at]}."
@@ -97,6 +98,7 @@ class Confusion:
             ),
             balanced,
             whole,
+            trials=measuring.clusters(whole),
             parts=parts,
             notes=(
                 *(f"no case is {each}: it does not enter the mean" for each in missing),
@@ -118,6 +120,7 @@ class Confusion:
                 _PARTS[part].format(name=name),
                 ratio_statistic(hits, trials, measuring.resamples),
                 trials > 0,
+                trials=measuring.clusters(trials > 0),
             )
         return found
 

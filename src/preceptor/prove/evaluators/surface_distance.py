@@ -118,6 +118,7 @@ class SurfaceDistance:
                 structures,
                 unit="" if share else unit,
                 higher_is_better=share,
+                share=share,
                 notes=notes,
             )
         head = findings.pop("hd95")
