@@ -496,5 +496,6 @@ def test_an_explanation_lies_beside_its_image(made):
         stored = record.explanations[0].maps["grad_cam"][view]
         drawn = unpacked(figures[1]["layers"][0]["source"])
         assert drawn.shape == stored.T.shape, "columns run along x, rows along y"
-        assert np.unravel_index(drawn.argmax(), drawn.shape) == np.unravel_index(stored.T.argmax(), drawn.shape)
+        brightest = np.unravel_index(drawn.argmax(), drawn.shape)
+        assert stored.T[brightest] > 0.99 * stored.max() and stored[brightest] < 0.99 * stored.max()
         assert figures[2]["layers"][0]["signed"] and not figures[1]["layers"][0]["signed"]
