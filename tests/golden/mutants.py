@@ -83,7 +83,7 @@ MUTANTS += [
     Mutant("I12.1", "recipe.yaml", "if len(path) > MOST_DEPTH:", "if len(path) > MOST_DEPTH * 100:"),
     Mutant("I12.1", "recipe.yaml", "if self.nodes > MOST_NODES:", "if self.nodes > MOST_NODES * 100:"),
     Mutant("I12.1", "recipe.yaml", "if key in mapping:", "if key in ():"),
-    Mutant("I12.1", "recipe.yaml", '"yaml_tag",', '"yaml_fine",'),
+    Mutant("I12.1", "recipe.yaml", '"yaml_tag")', '"yaml_fine")'),
     Mutant("I12.1", "recipe.yaml", "if event.style is None and event.tag is None", "if event.tag is None"),
     Mutant("I12.1", "recipe.paths", "(folder / fixed).resolve()", "(folder / fixed)"),
     Mutant("I12.1", "recipe.values", "strict=True)", "strict=False)"),
