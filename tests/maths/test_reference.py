@@ -105,6 +105,18 @@ def test_threshold_promises_where_there_are_enough_images():
     distances = np.arange(1.0, 100.0)
     assert reference.threshold(distances, 0.05) == 95.0  # ceil(100 * 0.95)
     assert reference.threshold(distances, 0.01) == 99.0
-    assert reference.threshold(distances[:10], 0.01, margin=1.25) == 12.5
     with pytest.raises(ValueError, match="held-out"):
         reference.threshold([])
+
+
+def test_threshold_of_few_images_is_estimated_and_not_blinded_by_an_odd_one():
+    refused, limits = [], {"plain": [], "odd": []}
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        held_out = np.exp(generator.normal(0, 0.3, 30))
+        limits["plain"].append(reference.threshold(held_out, 0.01))
+        limits["odd"].append(reference.threshold(np.append(held_out, 50.0), 0.01))
+        refused.append(np.mean(np.exp(generator.normal(0, 0.3, 500)) > limits["plain"][-1]))
+    assert np.mean(refused) <= 0.02
+    assert np.mean(limits["odd"]) <= 1.2 * np.mean(limits["plain"])
+    assert reference.threshold([1.0, 1.0, 4.0]) >= 1.25 * 4

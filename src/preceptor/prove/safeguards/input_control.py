@@ -34,8 +34,8 @@ class InputControl:
     promise that the answer is right.
 
     Args:
-        refused_share: Of images of the right kind that may be refused for their appearance. Where the held-out cases
-            are too few to tell, the farthest of them, times 1.25, is the threshold.
+        refused_share: Of images of the right kind that may be refused for their appearance. Promised where there are
+            1 / refused_share held-out cases, estimated where there are fewer.
         reach: By how much extent and spacing may lie outside the training cases' range, as a factor.
         appearance: Whether the coarse appearance is looked at.
 
