@@ -458,3 +458,17 @@ MUTANTS += [
     Mutant("L3.7", "learn.predict", "                module.training = True\n", "                module.training = False\n"),
     Mutant("L3.7", "learn.predict", "SeedSequence([self._pass.index, self._index, number])", "SeedSequence()"),
 ]
+MUTANTS += [
+    Mutant("L14.3", "maths.comparison", "- 2 * covariance[0, 1]", ""),
+    Mutant("L14.3", "maths.comparison", "np.cov(over_negatives) /", "np.cov(over_negatives, bias=True) /"),
+    Mutant("L14.3", "maths.comparison", "+ 0.5 * (positive[:, None] == negative)", ""),
+    Mutant("L14.3", "maths.comparison", "if variance > 1e-15 else", "if variance > -1 else"),
+    Mutant("L14.4", "maths.comparison", "2 * float(bdtr(", "float(bdtr("),
+    Mutant("L14.4", "maths.comparison", "exact - at", "exact - at / 2"),
+    Mutant("L14.4", "maths.comparison", "max(gap - 1, 0)", "gap"),
+    Mutant("L14.8", "maths.comparison", "threshold / (1 - threshold))", "threshold)"),
+    Mutant("L14.8", "maths.comparison", "np.asarray(probability) >= threshold", "np.asarray(probability) > threshold"),
+    Mutant("L14.14", "maths.comparison", "np.maximum.accumulate(p[order]", "(p[order]"),
+    Mutant("L14.14", "maths.comparison", "len(p) / (1 + np.arange(len(p)))", "len(p) / (2 + np.arange(len(p)))"),
+    Mutant("L14.14", "maths.comparison", "adjusted[order] = ordered", "adjusted[:] = ordered"),
+]

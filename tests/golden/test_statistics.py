@@ -10,7 +10,7 @@ import pytest
 from preceptor.core.cohort import Case, Cohort
 from preceptor.core.evidence import Evidence
 from preceptor.core.slots import build
-from preceptor.maths.intervals import Resamples, bootstrap, clopper_pearson, mean_statistic, wilson
+from preceptor.maths.intervals import Resamples, bootstrap, mean_statistic
 from preceptor.maths.overlap import dice, iou, overlap
 from preceptor.maths.roc import (
     auroc,
@@ -157,11 +157,3 @@ def _leak_verdict(patients, tested):
     ]
     problems = build("checks", "leaked_patients")(Cohort(tuple(cases), Path()), {}, None)
     return build("gates", "no_leak")(Evidence({}, problems=tuple(vars(each) for each in problems))).passed
-
-
-@pytest.mark.answer("L14.14")
-def test_intervals_of_a_proportion():
-    assert wilson(9, 10)[:2] == pytest.approx((0.595849973, 0.982123787), **GOLDEN)
-    assert clopper_pearson(9, 10)[:2] == pytest.approx((0.554983883, 0.997471421), **GOLDEN)
-    assert clopper_pearson(0, 10).lower == 0.0
-    assert clopper_pearson(10, 10).upper == 1.0
