@@ -270,6 +270,13 @@ def test_three_criteria():
 
 
 @pytest.mark.answer("L8.1")
+def test_the_gradient_flows_through_the_mean_of_all_too():
+    """Seen where groups differ in size: with equal sizes that part of the gradient is zero."""
+    probability = tensor(PROBABILITY, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda p: fairness.demographic_parity(p, GROUP), probability)
+
+
+@pytest.mark.answer("L8.1")
 @pytest.mark.parametrize(
     ("threshold", "selection", "gap", "ratio", "true_positive", "false_positive"),
     [
