@@ -7,7 +7,7 @@ from typing import Any
 
 from .record import Record
 from .table_one import AGE, SEX, SITE, column_of
-from .wording import counted, listed
+from .wording import counted, listed, whole
 
 _FEW = 30
 
@@ -29,10 +29,10 @@ def limits(record: Record) -> list[str]:
     if 0 < tested < _FEW:
         found.append(f"The test rests on {record.one(tested)}: rare failures cannot show.")
     if facts.get("refused"):
-        found.append(
-            f"{counted(int(facts['refused']), 'case')} of the test were refused by a safeguard; "
-            "the figures count them unless they say otherwise."
-        )
+        refused, total = int(facts["refused"]), int(facts.get("predicted", {}).get("test", 0))
+        cases = f"{whole(refused)} of {whole(total)} test cases" if total else counted(refused, "test case")
+        verb = "was" if refused == 1 else "were"
+        found.append(f"{cases} {verb} refused by a safeguard; the figures count them unless they say otherwise.")
     if cohort is not None:
         found += _about(record)
     warnings = [each for each in record.evidence.problems if each.get("severity") == "warning"]

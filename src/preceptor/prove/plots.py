@@ -217,19 +217,20 @@ def _curve_chart(curves: Mapping[str, Mapping[str, list]], across: str, up: str)
         y for curve in curves.values() for axis in list(curve)[1:4] for y in curve[axis] if isinstance(y, (int, float))
     ]
     x, y = _unit_range(xs), _unit_range(ys)
-    if x == (0.0, 1.0) and all(-0.2 <= value <= 1.2 for value in ys):
-        y = (0.0, 1.0)
+    diagonal = across.startswith(_DIAGONAL)
+    if (diagonal or x == (0.0, 1.0)) and all(-0.2 <= value <= 1.2 for value in [*xs, *ys]):
+        x = y = (0.0, 1.0)
     square = x == y == (0.0, 1.0)
     alt = f"{words(up)} by {words(across)}: {', '.join(curves)}"
     chart = Chart(x, y, words(across), words(up), alt, height=420 if square else 320)
-    if square and across.startswith(_DIAGONAL):
+    if square and diagonal:
         chart.reference(0, 0, 1, 1)
     for series, (label, curve) in enumerate(curves.items()):
         axes = list(curve)
-        named = label if len(curves) > 1 else ""
+        named = _cut(label, 40) if len(curves) > 1 else ""
         lower, upper = (curve[axes[2]], curve[axes[3]]) if len(axes) >= 4 else (None, None)
         few = len(curve[across]) <= 20
-        if lower is not None and upper is not None and not few:
+        if lower is not None and upper is not None and not few and (len(curves) < 3 or series == 0):
             chart.band(curve[across], lower, upper, series=series)
         chart.line(curve[across], curve[up], series=series, name=named)
         if few:

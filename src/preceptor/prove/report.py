@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from .sprites import heat_colours, legend
 from .subgroups import SMALLEST_GROUP, subgroups
 from .table_one import ROLE_NAMES, flow, table_one
 from .tuning_score import score_name
-from .wording import answers_of, duration, listed, number, sentence, title_of, words
+from .wording import answers_of, duration, listed, number, sentence, title_of, whole, words
 from .worst_cases import ranking, shown_cases
 
 _HERE = Path(__file__).parent
@@ -50,7 +51,7 @@ def write_report(run_folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "sentence": sentence}
+    environment.filters |= {"number": number, "sentence": sentence, "whole": whole}
     page = environment.get_template("report.html.j2").render(**context(Record.read(run_folder)))
     path = run_folder / "report.html"
     aside = path.with_name(path.name + ".part")
@@ -83,7 +84,8 @@ def context(record: Record) -> dict[str, Any]:
         "findings": _findings(evidence.findings, question.classes),
         "parts": _parts(record),
         "per_case": _per_case(record),
-        "curves": [plot for name, each in evidence.items() for plot in plots.curve_plots(title_of(name), each)],
+        "curves": [plot for name in evidence for plot in plots.curve_plots(title_of(name), _shown(evidence[name]))],
+        "epochs": len(record.epochs),
         "training": plots.training_plots(record.epochs, score_name(question)),
         "dense": question.dense,
         "knows_patients": record.knows_patients,
@@ -115,7 +117,7 @@ def asked(question: Question, record: Record) -> str:
     if question.is_regression:
         return f"What is the {listed(classes, 'and')}{f' in {question.unit}' if question.unit else ''} of {what}?"
     if question.exclusive and classes:
-        return f"Does {what} show {listed(classes, 'or')}?"
+        return f"How is {what} to be read: {listed(classes, 'or')}?"
     return f"Which of {listed(classes, 'and')} does {what} show?" if classes else "The question is not recorded."
 
 
@@ -214,12 +216,17 @@ def _is_small(part: str, finding: Finding) -> bool:
     return "=" in part and finding.clusters < SMALLEST_GROUP
 
 
+def _shown(finding: Finding) -> Finding:
+    """Without the parts that are held back."""
+    return replace(finding, parts={part: each for part, each in finding.parts.items() if not _is_small(part, each)})
+
+
 def _comparable(finding: Finding, record: Record) -> list[tuple[str, Finding]]:
     """Parts that share an axis with the whole: of classes or of values of a field; no Brier score beside an ECE."""
     return [
         (words(part), each)
-        for part, each in finding.parts.items()
-        if (part in record.question.classes or "=" in part) and not _is_small(part, each)
+        for part, each in _shown(finding).parts.items()
+        if part in record.question.classes or "=" in part
     ]
 
 

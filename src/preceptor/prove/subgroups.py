@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from preceptor.maths.intervals import Resamples, bootstrap, mean_statistic, wilson
+from preceptor.maths.intervals import Bootstrap, Resamples, bootstrap, mean_statistic, wilson
 
 from .plots import case_plot
 from .record import Record
@@ -121,16 +121,20 @@ def _said(values: Mapping[str, float], cluster_of: Mapping[str, str], as_share: 
     if as_share:
         right, count = round(sum(numbers)), len(numbers)
         said = f"{right} of {count}, {100 * right / count:.0f} %"
-        if len(set(clusters)) < count:  # several cases of one person are no independent trials
-            return said
-        shares = wilson(right, count)
-        return f"{said} [{100 * shares.lower:.0f}, {100 * shares.upper:.0f}]"
-    resamples = Resamples.of(clusters)
-    drawn = bootstrap(mean_statistic(np.array(numbers), resamples), resamples)
+        # Several cases of one person are no independent trials: then persons are resampled, as for every other value.
+        alone = len(set(clusters)) == count
+        shares = wilson(right, count) if alone else _resampled(numbers, clusters).interval()
+        return said if shares is None else f"{said} [{100 * shares.lower:.0f}, {100 * shares.upper:.0f}]"
+    drawn = _resampled(numbers, clusters)
     interval = drawn.interval()
     if interval is None:
         return number(drawn.value)
     return f"{number(drawn.value)} [{number(interval.lower)}, {number(interval.upper)}]"
+
+
+def _resampled(values: list[float], clusters: list[str]) -> Bootstrap:
+    resamples = Resamples.of(clusters)
+    return bootstrap(mean_statistic(np.array(values), resamples), resamples)
 
 
 def _natural(level: str) -> tuple[Any, ...]:

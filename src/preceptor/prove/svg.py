@@ -16,7 +16,7 @@ from .wording import number
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("", "7 4", "2 3", "9 3 2 3", "12 4", "4 2", "1 2")
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 48
+_RIGHT, _TOP, _BOTTOM = 14, 12, 48
 _CHARACTER = 7.1  # pixels that a character of the chart's text takes, on average
 
 
@@ -47,7 +47,7 @@ class Chart:
         alt: What the chart shows, for those who cannot see it.
         height: Of the viewBox; its width is 460.
         x_ticks, y_ticks: ``(value, text)``; made where None.
-        left: Room for the tick labels.
+        left: Room for the tick labels; made where 0.
     """
 
     x: tuple[float, float]
@@ -59,9 +59,15 @@ class Chart:
     width: int = 460
     x_ticks: Sequence[tuple[float, str]] | None = None
     y_ticks: Sequence[tuple[float, str]] | None = None
-    left: int = _LEFT
+    left: int = 0
     _marks: list[str] = field(default_factory=list)
     _legend: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.y_ticks is None:
+            self.y_ticks = [(value, tick_label(value)) for value in ticks(*self.y)]
+        longest = max((len(words) for _, words in self.y_ticks), default=0)
+        self.left = self.left or int((30 if self.y_label else 10) + 8.4 * longest)
 
     def across(self, value: float) -> float:
         """Data to pixel along x."""
@@ -175,9 +181,8 @@ class Chart:
     def _render_axes(self) -> list[str]:
         right, bottom = self.width - _RIGHT, self.height - _BOTTOM
         x_ticks = self.x_ticks if self.x_ticks is not None else [(v, tick_label(v)) for v in ticks(*self.x)]
-        y_ticks = self.y_ticks if self.y_ticks is not None else [(v, tick_label(v)) for v in ticks(*self.y)]
         parts = []
-        for value, words in y_ticks:
+        for value, words in self.y_ticks or ():
             at = self.up(value)
             parts.append(f'<line x1="{self.left}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}" class="grid"/>')
             parts.append(f'<text x="{self.left - 7}" y="{at + 4:.1f}" text-anchor="end">{escape(words)}</text>')
