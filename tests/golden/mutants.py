@@ -324,7 +324,7 @@ MUTANTS += [
         "integers(0, size, size=(size, columns)",
         "integers(0, size, size=(size // 2, columns)",
     ),
-    Mutant("L14.6", "prove.gates.no_leak", '"leaked_patients", ', ""),
+    Mutant("L14.6", "prove.gates.no_leak", '_LEAKS = ("leaked_patients", ', "_LEAKS = ("),
     Mutant("L14.6", "prove.gates.no_leak", "if not found:", "if found:"),
     Mutant("L14.7", "maths.calibration", "np.asarray(probability).astype(np.float32)", "np.asarray(probability)"),
     Mutant(
@@ -402,12 +402,12 @@ MUTANTS += [
         return torch.load(io.BytesIO(path.read_bytes()), weights_only=False), record
 """,
     ),
-    Mutant("I12.6", "core.files", "        _flush(aside)\n", ""),
-    Mutant("I12.6", "core.files", "        _flush(path.parent)\n", ""),
+    Mutant("I12.6", "core.files", "            _flush(aside)\n", "            pass\n"),
+    Mutant("I12.6", "core.files", "            _flush(path.parent)\n", "            pass\n"),
     Mutant(
         "I12.6",
         "core.files",
-        "        aside.replace(path)\n        _flush(path.parent)\n",
+        "        aside.replace(path)\n        if durable:\n            _flush(path.parent)\n",
         "        path.write_bytes(aside.read_bytes())\n",
     ),
     Mutant("I12.6", "core.files", "        aside.unlink(missing_ok=True)\n", "        pass\n"),
@@ -428,34 +428,85 @@ MUTANTS += [
     Mutant("I5.2", "maths.resampling", "(votes > most - 1e-4) & odd", "(votes > most - 1e-4)"),
     Mutant("I5.2", "maths.resampling", "rise *= weight", "rise *= 1 - weight"),
     Mutant("I5.2", "maths.resampling", "reach = 0.5 + np.abs(row).sum() / 2 - 1e-6", "reach = 0.0"),
-    Mutant("I5.6", "prepare.transforms.zscore", ".square_().sum(dtype=torch.float64)) / values.numel()", ".square_().sum(dtype=torch.float64)) / (values.numel() - 1)"),
-    Mutant("I5.6", "prepare.transforms.zscore", 'if self.over == "positive" else channel', 'if self.over == "all" else channel'),
+    Mutant(
+        "I5.6",
+        "prepare.transforms.zscore",
+        ".square_().sum(dtype=torch.float64)) / values.numel()",
+        ".square_().sum(dtype=torch.float64)) / (values.numel() - 1)",
+    ),
+    Mutant(
+        "I5.6",
+        "prepare.transforms.zscore",
+        'if self.over == "positive" else channel',
+        'if self.over == "all" else channel',
+    ),
     Mutant("I5.6", "prepare.transforms.zscore", "if deviation > 1e-6 * max(abs(mean), 1e-30):", "if True:"),
-    Mutant("I6.1", "maths.folding", 'ndimage.gaussian_filter(field, sigma, mode="constant")', "ndimage.gaussian_filter(field, sigma)"),
-    Mutant("I6.1", "maths.folding", "jacobian_determinant(control, shape).min() <= 0", "jacobian_determinant(control, shape).min() <= -9"),
-    Mutant("I6.1", "maths.folding", "xx * (yy * zz - yz * zy)", "xx * (yy * zz + yz * zy)"),
+    Mutant(
+        "I6.1",
+        "maths.folding",
+        'ndimage.gaussian_filter(field, sigma, mode="constant")',
+        "ndimage.gaussian_filter(field, sigma)",
+    ),
+    Mutant(
+        "I6.1",
+        "maths.folding",
+        "jacobian_determinant(control, shape).min() <= 0",
+        "jacobian_determinant(control, shape).min() <= -9",
+    ),
+    Mutant("I6.1", "maths.folding", "- slope(0, 1) * slope(1, 0)", "+ slope(0, 1) * slope(1, 0)"),
     Mutant("I6.1", "maths.warps", "whole = places.round()", "whole = places.floor()"),
-    Mutant("I6.1", "maths.warps", "_scaled(places[0], size[0], first[0], grid[1])", "_scaled(places[0], size[0], 0, grid[1])"),
+    Mutant(
+        "I6.1",
+        "maths.warps",
+        "_scaled(places[0], size[0], first[0], grid[1])",
+        "_scaled(places[0], size[0], 0, grid[1])",
+    ),
     Mutant("I6.2", "maths.geometry", "matrix[axis, -1] = shape[axis] - 1", "matrix[axis, -1] = shape[axis]"),
     Mutant("I6.2", "prepare.compose", "matrix=first.matrix @ then.matrix", "matrix=then.matrix"),
-    Mutant("I6.2", "prepare.compose", "pending = applied if pending is None else compose(pending, applied, sample.reference.shape)", "sample = apply_spatial(sample, applied)"),
+    Mutant(
+        "I6.2",
+        "prepare.compose",
+        "pending = applied if pending is None else compose(pending, applied, sample.reference.shape)",
+        "sample = apply_spatial(sample, applied)",
+    ),
     Mutant("I6.2", "maths.resampling", "here = size - 1 - here", "here = size - here"),
     Mutant("I6.3", "prepare.transforms.flip", "exchanged[value] = by_name[partner]", "pass"),
     Mutant("I6.3", "prepare.transforms.flip", "if partner not in by_name:", "if partner is None:"),
     Mutant("I6.3", "prepare.transforms.flip", "if anatomical == _anatomical(name):", "if axis == _anatomical(name):"),
-    Mutant("I6.3", "prepare.transforms.flip", "return any(axes[axis][0] == 0 for axis in turned)", "return 0 in turned"),
-    Mutant("I6.3", "prepare.transforms.flip", "return not any(_sided(name) for name in question.classes)", "return True"),
+    Mutant(
+        "I6.3", "prepare.transforms.flip", "return any(axes[axis][0] == 0 for axis in turned)", "return 0 in turned"
+    ),
+    Mutant(
+        "I6.3", "prepare.transforms.flip", "return not any(_sided(name) for name in question.classes)", "return True"
+    ),
     Mutant("I6.3", "prepare.transforms.flip", "            self._refuse_sides(sample)\n", ""),
     Mutant("I6.4", "prepare.examples", "np.random.SeedSequence(list(key))", "np.random.SeedSequence(list(key)[:-1])"),
-    Mutant("I6.4", "prepare.examples", "rng = generator(told.seed, told.epoch, self._numbers[told.case], told.draw)", "rng = np.random.default_rng()"),
-    Mutant("I6.4", "prepare.examples", "generator(told.seed, told.epoch, self._numbers", "generator(told.seed, 0, self._numbers"),
+    Mutant(
+        "I6.4",
+        "prepare.examples",
+        "rng = generator(told.seed, told.epoch, self._numbers[told.case], told.draw)",
+        "rng = np.random.default_rng()",
+    ),
+    Mutant(
+        "I6.4",
+        "prepare.examples",
+        "generator(told.seed, told.epoch, self._numbers",
+        "generator(told.seed, 0, self._numbers",
+    ),
     Mutant("I6.4", "prepare.examples", "self._numbers[told.case], told.draw)", "self._numbers[told.case], 0)"),
     Mutant("I6.4", "prepare.loader", "self._plan[:] = mine", "self._plan[:] = self._plan or mine"),
 ]
 MUTANTS += [
     Mutant("L3.7", "maths.uncertainty", "total - aleatoric)", "aleatoric - total)"),
-    Mutant("L3.7", "learn.predict", "            for module in self._dropouts:\n                module.training = True", "            for module in self._network.modules():\n                module.training = True"),
-    Mutant("L3.7", "learn.predict", "                module.training = True\n", "                module.training = False\n"),
+    Mutant(
+        "L3.7",
+        "learn.predict",
+        "            for module in self._dropouts:\n                module.training = True",
+        "            for module in self._network.modules():\n                module.training = True",
+    ),
+    Mutant(
+        "L3.7", "learn.predict", "                module.training = True\n", "                module.training = False\n"
+    ),
     Mutant("L3.7", "learn.predict", "SeedSequence([self._pass.index, self._index, number])", "SeedSequence()"),
 ]
 MUTANTS += [

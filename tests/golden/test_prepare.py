@@ -13,7 +13,7 @@ from preceptor.core.evidence import Question
 from preceptor.core.image import Image
 from preceptor.core.slots import build
 from preceptor.intake.read import read_image
-from preceptor.maths.folding import simard_displacement
+from preceptor.maths.folding import folds, simard_displacement
 from preceptor.maths.geometry import about_centre, embed, flip_map, rotation, spacing_map
 from preceptor.maths.resampling import copy_voxels, resample
 from preceptor.prepare.compose import apply_spatial, compose, prepare_sample
@@ -235,6 +235,11 @@ def test_the_published_elastic_distortion():
 def test_nothing_folds():
     """Of the published distortion one in fifty does, of strong control points most; what is drawn does not."""
     flat = sample(np.zeros((64, 64)))
+    published = [
+        simard_displacement(np.random.default_rng(seed), (64, 64), 34, 4).astype(np.float32) for seed in range(50)
+    ]
+    assert sum(folds(field, (64, 64)) for field in published) == 1
+    assert min(_smallest_determinant(field) for field in published) == pytest.approx(-0.194, abs=0.05)
     for seed in range(50):
         applied = build("transforms", "simard").draw(np.random.default_rng(seed), flat)
         assert _smallest_determinant(applied.displacement.control) > 0

@@ -12,7 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .arena import Arena, Places
+
 Box = tuple[slice, ...]
+
+#: Numbers decoded at a time: two megabytes.
+_SLAB_NUMBERS = 2**19
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,14 @@ class Mosaic:
     """Adds windows up, and lets every part of the scan go as soon as the last window over it has been by.
 
     Windows go by with the longest axis outermost, so what is pending is a slab across the two shorter axes: the
-    memory does not grow with the length of the scan. Buffers of finished cells are used again.
+    memory does not grow with the length of the scan. All buffers lie in one allocation, whose size is worked out
+    beforehand by letting the windows go by on paper.
 
     Args:
         window: The window.
         shape: Of the scan.
-        finish: ``finish(box, channels)`` is called once for every cell with the weighted mean ``(channel, *box)``,
-            which is only good during the call; with None where every window over it was skipped.
+        finish: ``finish(box, channels)`` is called once for every part of the scan with the weighted mean
+            ``(channel, *box)``, which is only good during the call; with None where every window over it was skipped.
         device: Where to add up.
     """
 
@@ -108,7 +114,7 @@ class Mosaic:
             for size, patch, starts in zip(self.shape, self.window.patch, self._starts, strict=True)
         ]
         self._pending: dict[tuple[int, ...], _Cell] = {}
-        self._free: dict[tuple[int, ...], list[Tensor]] = {}
+        self._arena: Arena | None = None
 
     def corners(self) -> Iterator[tuple[int, ...]]:
         """First voxel of every window, the longest axis outermost."""
@@ -124,19 +130,23 @@ class Mosaic:
         Args:
             corner: Its first voxel.
             output: ``(1, channel, *patch)`` as the network gave it.
-            decode: Voxel by voxel, ``(1, channel, *box) -> (1, channel, *box)``. It is called once a cell: what it
-                allocates stays small beside the output.
+            decode: Voxel by voxel, ``(1, channel, *box) -> (1, channel, *box)``. It is called on a few megabytes at a
+                time, which stay in the processor's cache.
             share: Factor, where several answers to one window are averaged.
         """
         for cell, inside in self._cells(corner):
             weight = self._weight[inside] * share
-            channels = decode(output[(slice(None), slice(None), *inside)])[0]
-            if cell.channels is None or cell.weight is None:
-                cell.channels = torch.mul(channels, weight, out=self._buffer(tuple(channels.shape)))
-                cell.weight = weight
-            else:
-                cell.channels.addcmul_(channels, weight)
-                cell.weight += weight
+            is_first = cell.channels is None
+            for slab in _slabs(cell.box, output.shape[1]):
+                part = slice(inside[0].start + slab.start, inside[0].start + slab.stop)
+                channels = decode(output[(slice(None), slice(None), part, *inside[1:])])[0]
+                if cell.channels is None:
+                    cell.channels = self._buffer(len(channels), cell.box)
+                if is_first:
+                    torch.mul(channels, weight[slab], out=cell.channels[:, slab])
+                else:
+                    cell.channels[:, slab].addcmul_(channels, weight[slab])
+            cell.weight = weight if is_first else cell.weight + weight
 
     def done(self, corner: Sequence[int]) -> None:
         """The window has been by, or is skipped: cells that wait for no other are finished."""
@@ -147,18 +157,25 @@ class Mosaic:
             if cell.channels is None or cell.weight is None:
                 self.finish(cell.box, None)
             else:
-                self.finish(cell.box, cell.channels.div_(cell.weight))
-                self._free.setdefault(tuple(cell.channels.shape), []).append(cell.channels)
+                for slab in _slabs(cell.box, len(cell.channels)):
+                    start = cell.box[0].start
+                    box = (slice(start + slab.start, start + slab.stop), *cell.box[1:])
+                    self.finish(box, cell.channels[:, slab].div_(cell.weight[slab]))
+                self._give_back(cell.channels)
             del self._pending[tuple(side.start for side in cell.box)]
 
-    def _cells(self, corner: Sequence[int]) -> list[tuple[_Cell, Box]]:
-        """The cells that a window holds, and where they lie inside it."""
+    def _boxes(self, corner: Sequence[int]) -> Iterator[Box]:
+        """Where the cells of a window lie in the scan."""
         lines = []
         for cuts, start, patch in zip(self._cuts, corner, self.window.patch, strict=True):
             pairs = itertools.pairwise(cuts)
             lines.append([slice(low, high) for low, high in pairs if start <= low and high <= start + patch])
+        return itertools.product(*lines)
+
+    def _cells(self, corner: Sequence[int]) -> list[tuple[_Cell, Box]]:
+        """The cells that a window holds, and where they lie inside it."""
         found = []
-        for box in itertools.product(*lines):
+        for box in self._boxes(corner):
             place = tuple(side.start for side in box)
             if place not in self._pending:
                 self._pending[place] = _Cell(box, self._windows_over(box))
@@ -172,9 +189,39 @@ class Mosaic:
             for side, patch, starts in zip(box, self.window.patch, self._starts, strict=True)
         )
 
-    def _buffer(self, shape: tuple[int, ...]) -> Tensor:
-        free = self._free.get(shape)
-        return free.pop() if free else torch.empty(shape, device=self.device)
+    def _buffer(self, channels: int, box: Box) -> Tensor:
+        if self._arena is None:
+            self._arena = Arena(self._most_pending() * channels, self.device)
+        return self._arena.take((channels, *(side.stop - side.start for side in box)))
+
+    def _give_back(self, buffer: Tensor) -> None:
+        if self._arena is not None:
+            self._arena.give(buffer)
+
+    def _most_pending(self) -> int:
+        """Voxels that the arena needs: the windows go by, and only the places of their cells are kept."""
+        places, starts, expected = Places(), {}, {}
+        corners = self.corners()
+        while batch := list(itertools.islice(corners, self.window.batch)):
+            boxes = [list(self._boxes(corner)) for corner in batch]
+            for box in itertools.chain.from_iterable(boxes):
+                place = tuple(side.start for side in box)
+                if place not in starts:
+                    starts[place] = places.take(math.prod(side.stop - side.start for side in box))
+                    expected[place] = self._windows_over(box)
+            for box in itertools.chain.from_iterable(boxes):
+                place = tuple(side.start for side in box)
+                expected[place] -= 1
+                if not expected[place]:
+                    places.give(starts[place])
+        return places.most
+
+
+def _slabs(box: Box, channels: int) -> Iterator[slice]:
+    """A cell in slabs across its first axis, of a few megabytes each."""
+    size, *others = (side.stop - side.start for side in box)
+    step = max(1, _SLAB_NUMBERS // (channels * math.prod(others)))
+    return (slice(start, min(start + step, size)) for start in range(0, size, step))
 
 
 def cut(array: np.ndarray, corner: Sequence[int], patch: Sequence[int]) -> np.ndarray:

@@ -156,7 +156,7 @@ def compose(first: Spatial, then: Spatial, shape: Sequence[int]) -> Spatial:
 
 
     Matrices multiply. A displacement that comes last is kept as it is; one that a later map turns or deforms is carried over
-    to that map's grid at control points as dense as its own: exact there, and a smooth curve between them.
+    to that map's grid at control points twice as dense as its own: exact there, and a smooth curve between them.
 
     Args:
         first, then: In the order of the recipe.
@@ -191,7 +191,7 @@ def _chain(first: Mapping[int, int], then: Mapping[int, int]) -> dict[int, int]:
 def _carry(moved: Displacement, then: Spatial, middle: Sequence[int], out: Sequence[int]) -> Displacement:
     """The displacement d with ``then(o + d(o)) = q + moved(q)``, where ``q = then(o)``."""
     dims = len(out)
-    points = moved.control.shape[1:]
+    points = tuple(max(2, min(2 * number - 1, size)) for number, size in zip(moved.control.shape[1:], out, strict=True))
     own = (
         np.zeros((dims, *points))
         if then.displacement is None
