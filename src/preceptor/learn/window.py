@@ -17,7 +17,7 @@ from .arena import Arena, Places
 Box = tuple[slice, ...]
 
 #: Numbers decoded at a time: two megabytes.
-_SLAB_NUMBERS = 2**19
+_SLAB_NUMBERS = 2**17
 
 
 @dataclass(frozen=True)
