@@ -2,7 +2,8 @@
 
 Hippocampus MRI, patches of 32 x 40 x 32 voxels in batches of 4, each mirrored (chance 1/2), turned, scaled, deformed, with noise
 and gamma; images linearly, labels by nearest neighbour, in every pipeline; torch on one thread. Every pipeline runs in turn in
-each round, so that whatever else the machine does falls on all alike; the medians' ratios are printed.
+each round, so that whatever else the machine does falls on all alike; the medians of the rounds' ratios are printed, by the
+clock and by processor time (which other users of the machine disturb less).
 
     python -m benchmarks.input_pipeline FOLDER_OF_HIPPOCAMPUS [--rounds 9] [--first]
 
@@ -19,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -236,34 +238,75 @@ PIPELINES: dict[str, Callable[[Path, int, Path], Iterator[int]]] = {
 }
 
 
-def bare_passes() -> dict[str, Callable[[], Any]]:
+def bare_passes() -> dict[str, Callable[[], int]]:
     """The work that can't be avoided, one patch of it: what a perfect pipeline out of torch's own parts would take."""
+
+    def counted(once: Callable[[], Any]) -> Callable[[], int]:
+        def one() -> int:
+            once()
+            return 1
+
+        return one
+
     image, label = torch.randn(1, 1, 35, 51, 35), torch.randint(0, 3, (1, 1, 35, 51, 35)).float()
     theta = torch.eye(3, 4)[None] + 0.05 * torch.randn(1, 3, 4)
     grid = torch.nn.functional.affine_grid(theta, [1, 1, *PATCH], align_corners=True)
     patch = torch.rand(PATCH)
     sample = torch.nn.functional.grid_sample
     return {
-        "linear resampling": lambda: sample(image, grid, align_corners=True),
-        "nearest resampling": lambda: sample(label, grid, mode="nearest", align_corners=True),
-        "noise": lambda: patch + torch.randn(PATCH) * 0.1,
-        "gamma": lambda: patch.pow(1.2),
+        "linear resampling": counted(lambda: sample(image, grid, align_corners=True)),
+        "nearest resampling": counted(lambda: sample(label, grid, mode="nearest", align_corners=True)),
+        "noise": counted(lambda: patch + torch.randn(PATCH) * 0.1),
+        "gamma": counted(lambda: patch.pow(1.2)),
     }
 
 
-def rate(stream: Iterator[int], seconds: float, unmeasured: int = 0) -> float:
-    """Patches a second over some time, after some batches that do not count."""
+@dataclass
+class Speed:
+    """Of one pipeline in one round.
+
+    Args:
+        wall: Patches in a second of the clock.
+        work: Patches in a second of processor time, this process and its workers together.
+    """
+
+    wall: float
+    work: float
+
+
+def rate(stream: Iterator[int], seconds: float, unmeasured: int = 0) -> Speed:
+    """How fast a pipeline is over some time, after some batches that do not count."""
     for _ in range(unmeasured):
         next(stream)
-    began, patches = time.perf_counter(), 0
-    while (passed := time.perf_counter() - began) < seconds:
+    began, worked, patches = time.perf_counter(), processor_seconds(), 0
+    while time.perf_counter() - began < seconds or patches < 40:
         patches += next(stream)
-    return patches / passed
+    wall, work = time.perf_counter() - began, processor_seconds() - worked
+    return Speed(patches / wall, patches / work)
 
 
-def compare(root: Path, workers: int, rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Patches a second of every pipeline in every round; of the bare passes too where nobody helps."""
-    rates: dict[str, list[float]] = {name: [] for name in PIPELINES}
+def processor_seconds() -> float:
+    """Of this process and its children."""
+    total = time.process_time()
+    for pid in descendants()[1:]:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def descendants() -> list[int]:
+    """This process and those it started."""
+    found, waiting = [], [os.getpid()]
+    while waiting:
+        found.append(pid := waiting.pop())
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            waiting += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def compare(root: Path, workers: int, rounds: int, seconds: float) -> dict[str, list[Speed]]:
+    """Every pipeline in every round; the bare passes too where nobody helps."""
+    speeds: dict[str, list[Speed]] = {name: [] for name in PIPELINES}
     with tempfile.TemporaryDirectory() as folder:
         streams = {name: make(root, workers, Path(folder)) for name, make in PIPELINES.items()}
         for stream in streams.values():
@@ -272,31 +315,43 @@ def compare(root: Path, workers: int, rounds: int, seconds: float) -> dict[str, 
         for _ in range(rounds):
             for name, stream in streams.items():
                 # What workers had laid by while the others ran does not count: two batches each, ours four.
-                rates[name].append(rate(stream, seconds, 10 if workers else 1))
+                speeds[name].append(rate(stream, seconds, 10 if workers else 1))
             if not workers:
                 for name, once in bare.items():
-                    began = time.perf_counter()
-                    for _ in range(60):
-                        once()
-                    rates.setdefault(f"bare: {name}", []).append(60 / (time.perf_counter() - began))
-    return rates
+                    speeds.setdefault(f"bare: {name}", []).append(rate(iter(once, None), seconds / 4))
+    return speeds
 
 
-def show(rates: dict[str, list[float]], workers: int) -> None:
-    print(f"\n{workers} workers: patches/s, median of {len(next(iter(rates.values())))} rounds [lowest .. highest]")
-    ours = rates["preceptor"]
-    for name, values in rates.items():
-        ratio = (
-            ""
-            if name == "preceptor" or name.startswith("bare")
-            else (f"   preceptor is {statistics.median(a / b for a, b in zip(ours, values, strict=True)):.2f} x")
+def show(speeds: dict[str, list[Speed]], workers: int) -> None:
+    """Print medians, and the median over the rounds of our ratio to each."""
+    ours = speeds["preceptor"]
+    print(f"\n{workers} workers, {len(ours)} rounds, medians: patches in a second of the clock / of processor time")
+    for name, theirs in speeds.items():
+        line = (
+            f"  {name:26} {_median(each.wall for each in theirs):7.0f} / {_median(each.work for each in theirs):5.0f}"
         )
-        print(f"  {name:26} {statistics.median(values):8.0f} [{min(values):.0f} .. {max(values):.0f}]{ratio}")
-    bare = [values for name, values in rates.items() if name.startswith("bare")]
+        if name != "preceptor" and not name.startswith("bare"):
+            line += f"   preceptor is {_ratio(ours, theirs, 'wall'):5.2f} x / {_ratio(ours, theirs, 'work'):5.2f} x"
+        print(line)
+    bare = [values for name, values in speeds.items() if name.startswith("bare")]
     if bare:
-        together = [1 / sum(1 / each for each in row) for row in zip(*bare, strict=True)]
-        share = statistics.median(a / b for a, b in zip(ours, together, strict=True))
-        print(f"  {'bare passes added up':26} {statistics.median(together):8.0f}   preceptor reaches {share:.0%} of it")
+        together = [
+            Speed(1 / sum(1 / each.wall for each in row), 1 / sum(1 / each.work for each in row))
+            for row in zip(*bare, strict=True)
+        ]
+        print(
+            f"  {'bare passes added up':26} {_median(each.wall for each in together):7.0f} / "
+            f"{_median(each.work for each in together):5.0f}   preceptor reaches {_ratio(ours, together, 'wall'):.0%} / "
+            f"{_ratio(ours, together, 'work'):.0%} of it"
+        )
+
+
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
+
+
+def _ratio(ours: list[Speed], theirs: list[Speed], of: str) -> float:
+    return _median(getattr(a, of) / getattr(b, of) for a, b in zip(ours, theirs, strict=True))
 
 
 def first(root: Path, name: str, workers: int) -> dict[str, float]:
@@ -314,14 +369,11 @@ def first(root: Path, name: str, workers: int) -> dict[str, float]:
 
 def proportional_memory() -> float:
     """MB of this process and its children, what they share divided among them (PSS)."""
-    total, waiting = 0.0, [os.getpid()]
-    while waiting:
-        pid = waiting.pop()
+    total = 0.0
+    for pid in descendants():
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 total += int(line.split()[1]) / 1024
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            waiting += [int(child) for child in (task / "children").read_text().split()]
     return total
 
 
