@@ -523,3 +523,11 @@ MUTANTS += [
     Mutant("L14.14", "maths.comparison", "len(p) / (1 + np.arange(len(p)))", "len(p) / (2 + np.arange(len(p)))"),
     Mutant("L14.14", "maths.comparison", "adjusted[order] = ordered", "adjusted[:] = ordered"),
 ]
+
+# Pictures that lie differently.
+MUTANTS += [
+    Mutant("I11.2", "intake.orientation", '"upside down": lambda stack: stack[:, :, ::-1]', '"upside down": lambda stack: stack[:, ::-1]'),
+    Mutant("I11.2", "intake.orientation", "_RECOGNISED, _ODD = 0.85, 0.15", "_RECOGNISED, _ODD = 0.0, 1.0"),
+    Mutant("I11.2", "intake.orientation", "CHANGES[_BACK.get(name, name)](coarse)", "coarse"),
+    Mutant("I11.2", "intake.checks.odd_images", "spread < self.blank * 255", "spread < self.blank"),
+]
