@@ -278,3 +278,53 @@ def test_patients_are_counted_not_pictures():
     cases = [replace(case, patient="one") for case in labelled(["no", "yes"] * 10, role="train")]
     (problem,) = report("class_counts", [], Classification(["no", "yes"], "finding"), cases)
     assert "no (1), yes (1)" in problem.what
+
+
+# ------------------------------------------------------------------ images of another kind
+
+
+def picture(key: str, array: np.ndarray, **meta: str) -> Sample:
+    return Sample(key, {"image": Image(array, np.eye(4), meta=meta)})
+
+
+def test_other_layouts_and_modalities():
+    rng = np.random.default_rng(0)
+    grey = [picture(f"grey {n}", rng.integers(0, 256, (1, 20, 20), dtype=np.uint8), modality="CR") for n in range(5)]
+    colour = picture("colour", rng.integers(0, 256, (3, 20, 20), dtype=np.uint8), modality="CR")
+    volume = picture("volume", rng.normal(size=(1, 8, 8, 8)).astype(np.float32))
+    scan = picture("scan", rng.integers(0, 256, (1, 20, 20), dtype=np.uint8), modality="MR")
+    assert report("odd_images", grey) == []
+    found = report("odd_images", [*grey, colour, volume, scan])
+    assert codes(found) == [
+        ("image_layout", "error", ("colour", "volume")),
+        ("image_modality", "warning", ("scan",)),
+    ]
+    assert "6 of 1 channel, 2D" in found[0].what and "6 of CR" in found[1].what
+
+
+def test_blank_and_saturated_images():
+    rng = np.random.default_rng(0)
+    sound = [picture(f"case {n}", rng.integers(0, 256, (1, 20, 20), dtype=np.uint8)) for n in range(4)]
+    white = picture("white", np.where(rng.random((1, 20, 20)) < 0.8, 255, 90).astype(np.uint8))
+    blank = picture("blank", np.full((1, 20, 20), 7, np.uint8))
+    small_numbers = picture("small numbers", rng.normal(0, 1e-4, (1, 20, 20)).astype(np.float32))
+    empty = picture("empty", np.zeros((1, 20, 20), np.float32))
+    found = report("odd_images", [*sound, white, blank, small_numbers, empty])
+    assert codes(found) == [("image_blank", "error", ("blank", "empty")), ("image_saturated", "warning", ("white",))]
+    assert codes(report("odd_images", [blank])) == [("image_blank", "error", ("blank",))], (
+        "one case alone, as in predict"
+    )
+    stained = [picture(f"slide {n}", white.images["image"].array) for n in range(4)]
+    assert report("odd_images", stained) == [], "white all around is how tissue looks"
+
+
+def test_few_people_say_nothing_of_how_pictures_lie():
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(20, 220, 32)[None, :, None] + np.zeros((1, 32, 32))
+    upright = [
+        picture(f"case {n}", (ramp + rng.normal(0, 10, ramp.shape)).clip(0, 255).astype(np.uint8)) for n in range(60)
+    ]
+    turned = picture("turned", np.ascontiguousarray(np.rot90(upright[7].images["image"].array, 1, (1, 2))))
+    found = report("odd_images", [*upright, turned])
+    assert [(problem.code, problem.cases) for problem in found] == [("image_turned", ("turned",))]
+    assert report("odd_images", [*upright[:20], turned]) == []
