@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,21 +76,23 @@ def reference(network, sample, window):
     overlap=st.sampled_from([0.0, 0.25, 0.5, 0.65]),
     blend=st.sampled_from(["gaussian", "constant"]),
     batch=st.integers(1, 4),
+    classes=st.sampled_from([3, 10]),
 )
-def test_windows_add_up_to_the_plain_reference(shape, patch, overlap, blend, batch):
-    sample, network = sample_of(shape), dense_net(len(shape))
+def test_windows_add_up_to_the_plain_reference(shape, patch, overlap, blend, batch, classes):
+    sample, network = sample_of(shape), dense_net(len(shape), classes)
+    question = replace(STRUCTURES, classes=tuple(f"class {index}" for index in range(classes)))
     window = Window((patch,) * len(shape), overlap, batch, blend)
-    prediction = ask([network], sample, window, voxels=np.random.default_rng(0))
+    prediction = ask([network], sample, window, question, voxels=np.random.default_rng(0))
     expected = reference(network, sample, window)
     kept = prediction.voxel_sample
     assert len(kept["index"]) == min(VOXELS_KEPT, np.prod(shape))
-    np.testing.assert_allclose(kept["probability"], expected.reshape(3, -1).T[kept["index"]], atol=1e-5)
+    np.testing.assert_allclose(kept["probability"], expected.reshape(classes, -1).T[kept["index"]], atol=1e-5)
     top = expected.max(0)
     second = np.sort(expected, axis=0)[-2]
     clear = top - second > 1e-4
     np.testing.assert_array_equal(prediction.label[clear], expected.argmax(0)[clear])
     np.testing.assert_allclose(prediction.top_probability / 255, top, atol=0.5 / 255 + 1e-5)
-    entropy = -(expected * np.log(expected)).sum(0) / np.log(3)
+    entropy = -(expected * np.log(expected)).sum(0) / np.log(classes)
     np.testing.assert_allclose(prediction.doubt / 255, entropy, atol=0.5 / 255 + 1e-4)
 
 

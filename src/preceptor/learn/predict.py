@@ -138,7 +138,7 @@ def _predict_dense(
             code="views_differ",
         )
     answer = _Answer(shape, question, recalibrate, voxels)
-    mosaic = Mosaic(window, shape, answer.keep, device)
+    mosaic = Mosaic(window, shape, answer.keep, device, even=len(question.classes) > 8)
 
     def channels(output: Tensor) -> Tensor:
         """Probabilities, and the objective's own uncertainty as one more channel."""

@@ -16,7 +16,7 @@ from .arena import Arena, Places
 
 Box = tuple[slice, ...]
 
-#: Numbers decoded at a time: two megabytes.
+#: Numbers decoded at a time: half a megabyte, which stays in the processor's cache.
 _SLAB_NUMBERS = 2**17
 
 
@@ -99,18 +99,21 @@ class Mosaic:
         finish: ``finish(box, channels)`` is called once for every part of the scan with the weighted mean
             ``(channel, *box)``, which is only good during the call; with None where every window over it was skipped.
         device: Where to add up.
+        even: Cut the scan's ends as finely as its middle. Cells then have a few sizes only and lie in the allocation
+            with hardly a gap: a tenth less memory, for twice the cells. It pays where there are many channels.
     """
 
     window: Window
     shape: tuple[int, ...]
     finish: Callable[[Box, Tensor | None], None]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    even: bool = False
 
     def __post_init__(self) -> None:
         self._weight = self.window.weight().to(self.device)
         self._starts = self.window.starts(self.shape)
         self._cuts = [
-            sorted({0, size, *(max(s, 0) for s in starts), *(min(s + patch, size) for s in starts)})
+            _cuts(size, patch, starts, self.even)
             for size, patch, starts in zip(self.shape, self.window.patch, self._starts, strict=True)
         ]
         self._pending: dict[tuple[int, ...], _Cell] = {}
@@ -139,7 +142,8 @@ class Mosaic:
             is_first = cell.channels is None
             for slab in _slabs(cell.box, output.shape[1]):
                 part = slice(inside[0].start + slab.start, inside[0].start + slab.stop)
-                channels = decode(output[(slice(None), slice(None), part, *inside[1:])])[0]
+                piece = output[(slice(None), slice(None), part, *inside[1:])].contiguous()  # softmax is twice as fast
+                channels = decode(piece)[0]
                 if cell.channels is None:
                     cell.channels = self._buffer(len(channels), cell.box)
                 if is_first:
@@ -215,6 +219,17 @@ class Mosaic:
                 if not expected[place]:
                     places.give(starts[place])
         return places.most
+
+
+def _cuts(size: int, patch: int, starts: Sequence[int], even: bool) -> list[int]:
+    """Where windows begin and end along one axis; `even` lets windows that are not there go on beyond both ends."""
+    begins = list(starts)
+    if even and len(starts) > 1:
+        step = starts[1] - starts[0]
+        begins += range(starts[0] - step, -patch, -step)
+        begins += range(starts[-1] + step, size, step)
+    inside = (min(max(cut, 0), size) for begin in begins for cut in (begin, begin + patch))
+    return sorted({0, size, *inside})
 
 
 def _slabs(box: Box, channels: int) -> Iterator[slice]:

@@ -1,0 +1,179 @@
+"""Sliding-window prediction against the bare forward passes and MONAI, interleaved in one run.
+
+    python -m benchmarks.sliding_window                      3 classes
+    python -m benchmarks.sliding_window --classes 60         many classes
+    python -m benchmarks.sliding_window --extras             skipping background, bf16
+    python -m benchmarks.sliding_window --memory             peak memory, each in a process of its own
+
+Times are processor time of one thread: on a machine that others use too, the clock measures them. The forward passes are the
+same for all; what differs is what is done around them. MONAI gives averaged probabilities and its labels are their argmax;
+ours gives label, probability and doubt. Windows lie a little differently (MONAI moves only the last one of an axis, ours are
+spread evenly), so labels are compared as a share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from monai.inferers import SlidingWindowInferer  # noqa: E402
+from scipy.ndimage import gaussian_filter  # noqa: E402
+
+from preceptor.core.cohort import Sample  # noqa: E402
+from preceptor.core.evidence import Question  # noqa: E402
+from preceptor.core.image import Image  # noqa: E402
+from preceptor.core.plugins import Decoded, Inputs  # noqa: E402
+from preceptor.core.slots import build  # noqa: E402
+from preceptor.learn.predict import Window, predict  # noqa: E402
+from preceptor.learn.window import cut  # noqa: E402
+
+Contender = Callable[[], np.ndarray]
+
+
+def scan(shape: tuple[int, ...], background: float = 0.0) -> np.ndarray:
+    """``(1, *shape)`` float32 smooth noise; a share of the first axis is background, exactly 0."""
+    array = gaussian_filter(np.random.default_rng(0).normal(size=shape), 3).astype(np.float32)
+    array /= array.std()
+    array[: int(shape[0] * background)] = 0
+    return array[None]
+
+
+class Comparison:
+    """One scan, one network, and the ways to bring them together."""
+
+    def __init__(self, options: argparse.Namespace, background: float = 0.0) -> None:
+        self.patch = (options.patch,) * 3
+        self.array = scan(tuple(options.shape), background)
+        self.inputs = Inputs(("image",), 1, 3, self.patch)
+        torch.manual_seed(0)
+        settings = {"unet": {"channels": options.channels}}
+        self.network = build("networks", settings, inputs=self.inputs, width=options.classes).eval()
+        with torch.no_grad():  # an untrained answer is nearly the same everywhere: make it decide
+            self.network.heads[0].weight.mul_(8)
+        names = ("background", *(f"structure {index}" for index in range(1, options.classes)))
+        self.question = Question("segmentation", "label", names, dense=True, values=tuple(range(options.classes)))
+
+    def bare(self) -> np.ndarray:
+        """The forward passes and nothing else."""
+        with torch.no_grad():
+            for corner in itertools.product(*Window(self.patch).starts(self.array.shape[1:])):
+                self.network(torch.from_numpy(cut(self.array, corner, self.patch))[None])
+        return np.empty(0)
+
+    def ours(self, precision: str = "32", skip_span: float | None = None) -> np.ndarray:
+        return predict(
+            [self.network],
+            Sample("scan", {"image": Image(self.array, np.eye(4))}),
+            inputs=self.inputs,
+            question=self.question,
+            decode=lambda output: Decoded(output.softmax(1)),
+            window=Window(self.patch, skip_span=skip_span),
+            precision=precision,
+        ).label
+
+    def monai(self) -> np.ndarray:
+        infer = SlidingWindowInferer(self.patch, sw_batch_size=1, overlap=0.5, mode="gaussian")
+        with torch.no_grad():
+            mean = infer(torch.from_numpy(self.array)[None], lambda window: self.network(window).softmax(1))
+            return mean.argmax(1)[0].numpy()
+
+
+def interleaved(contenders: dict[str, Contender], rounds: int) -> dict[str, np.ndarray]:
+    """Run every contender once a round, each round in another order; print times and ratios to the first."""
+    names = list(contenders)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    answers = {}
+    for number in range(rounds):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            began = time.process_time()
+            answers[name] = contenders[name]()
+            seconds[name].append(time.process_time() - began)
+            print(f"  round {number + 1} {name:24} {seconds[name][-1]:8.2f} s", flush=True)
+    first = seconds[names[0]]
+    print(f"{'':24} {'median s':>9} {'ratio to ' + names[0]:>16}   (median of {rounds} interleaved rounds)")
+    for name in names:
+        ratios = [one / other for one, other in zip(seconds[name], first, strict=True)]
+        print(f"{name:24} {statistics.median(seconds[name]):9.2f} {statistics.median(ratios):16.3f}")
+    return answers
+
+
+def peak_mb(work: Contender) -> float:
+    """Memory that a piece of work adds at its peak to what was there before, in MB (10^6 bytes)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
+    work()
+    return (_status("VmHWM") - before) * 1024 / 1e6
+
+
+def _status(entry: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(entry):
+            return int(line.split()[1])
+    raise RuntimeError(f"no {entry} on this system")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", type=int, nargs=3, default=[256, 256, 160])
+    parser.add_argument("--patch", type=int, default=96)
+    parser.add_argument("--classes", type=int, default=3)
+    parser.add_argument("--channels", type=int, nargs="+", default=[16, 32, 64, 128])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--extras", action="store_true")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--peak-of", choices=["bare", "ours", "monai"])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    size = " x ".join(map(str, options.shape))
+    print(f"{size}, patch {options.patch}, overlap 1/2, {options.classes} classes, unet {options.channels}, 1 thread")
+    if options.peak_of:
+        print(f"{peak_mb(getattr(Comparison(options), options.peak_of)):.0f} MB")
+    elif options.memory:
+        for name in ("bare", "ours", "monai"):
+            given = [*sys.argv[1:], "--peak-of", name]
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.sliding_window", *given], capture_output=True, text=True
+            )
+            print(f"{name:8} {done.stdout.splitlines()[-1]}", flush=True)
+    elif options.extras:
+        extras(options)
+    else:
+        compare = Comparison(options)
+        answers = interleaved(
+            {"bare forward passes": compare.bare, "ours": compare.ours, "MONAI": compare.monai}, options.rounds
+        )
+        print(f"labels equal to MONAI's: {(answers['ours'] == answers['MONAI']).mean():.2%} of voxels")
+
+
+def extras(options: argparse.Namespace) -> None:
+    """What skipping pure background and 16 bits add, and how far the answer moves."""
+    compare = Comparison(options, background=0.6)
+    contenders = {
+        "float32": compare.ours,
+        "bf16": lambda: compare.ours("bf16"),
+        "skip background": lambda: compare.ours(skip_span=0.0),
+        "both": lambda: compare.ours("bf16", 0.0),
+    }
+    answers = interleaved(contenders, options.rounds)
+    seen = compare.array[0] != 0
+    for name in list(contenders)[1:]:
+        equal = answers[name] == answers["float32"]
+        print(
+            f"{name:24} labels equal to float32: {equal.mean():.2%} of all voxels, {equal[seen].mean():.2%} of the scanned"
+        )
+
+
+if __name__ == "__main__":
+    main()
