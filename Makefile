@@ -6,7 +6,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test slow mutants rehearsals lint types clean
+.PHONY: demo test slow mutants rehearsals docs lint types clean
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,10 @@ mutants: $(VENV)/.dev
 
 rehearsals: $(VENV)/.core
 	for recipe in recipes/*.yaml; do $(BIN)/preceptor run $$recipe --rehearse --fresh --out scratch/rehearsals || exit 1; done
+
+# Every code block of the documentation.
+docs: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q docs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
