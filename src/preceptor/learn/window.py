@@ -150,7 +150,7 @@ class Mosaic:
                     torch.mul(channels, weight[slab], out=cell.channels[:, slab])
                 else:
                     cell.channels[:, slab].addcmul_(channels, weight[slab])
-            cell.weight = weight if is_first else cell.weight + weight
+            cell.weight = weight if is_first or cell.weight is None else cell.weight + weight
 
     def done(self, corner: Sequence[int]) -> None:
         """The window has been by, or is skipped: cells that wait for no other are finished."""
