@@ -526,7 +526,12 @@ MUTANTS += [
 
 # Pictures that lie differently.
 MUTANTS += [
-    Mutant("I11.2", "intake.orientation", '"upside down": lambda stack: stack[:, :, ::-1]', '"upside down": lambda stack: stack[:, ::-1]'),
+    Mutant(
+        "I11.2",
+        "intake.orientation",
+        '"upside down": lambda stack: stack[:, :, ::-1]',
+        '"upside down": lambda stack: stack[:, ::-1]',
+    ),
     Mutant("I11.2", "intake.orientation", "_RECOGNISED, _ODD = 0.85, 0.15", "_RECOGNISED, _ODD = 0.0, 1.0"),
     Mutant("I11.2", "intake.orientation", "CHANGES[_BACK.get(name, name)](coarse)", "coarse"),
     Mutant("I11.2", "intake.checks.odd_images", "spread < self.blank * 255", "spread < self.blank"),
