@@ -102,14 +102,10 @@ def test_folds_answer_together(two_views, tmp_path):
         alone.probability, same_case[["probability_absent", "probability_present"]].astype(float)
     )
     # each fold alone answers its own test cases as it did in the run
-    members = bundle.council().groups
-    for name, (_, answering) in zip(("0", "1"), members, strict=True):
+    panels = bundle.council().panels
+    for name, panel in zip(("0", "1"), panels, strict=True):
         key = rows[rows["fit"] == name].index[0]
-        sample = _opened(run, key)
-        steps = members[int(name)][0]
-        from preceptor.prepare.store import prepare_sample
-
-        assert answering(prepare_sample(sample, steps)).probability[1] == rows.loc[key, "probability_present"]
+        assert panel(_opened(run, key)).probability[1] == rows.loc[key, "probability_present"]
 
 
 def _is(run, key, name):

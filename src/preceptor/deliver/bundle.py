@@ -129,6 +129,10 @@ class Bundle:
         return cls(container, networks)
 
     @property
+    def path(self) -> Path:
+        return self._container.path
+
+    @property
     def question(self) -> Question:
         return self.task.question
 
@@ -177,6 +181,18 @@ class Bundle:
 
         return answer_cohort(self, cohort, folder, device)
 
+    def export_onnx(self, path: str | Path) -> Path:
+        """Write the networks as ONNX; see `preceptor.deliver.export.export_onnx`."""
+        from .export import export_onnx
+
+        return export_onnx(self, path)
+
+    def export_monai(self, folder: str | Path) -> Path:
+        """Write the layout of a MONAI bundle; see `preceptor.deliver.export.export_monai`."""
+        from .export import export_monai
+
+        return export_monai(self, folder)
+
     def council(self, device: str = "auto") -> Council:
         """The networks and all that stands around them, on a device; made when first asked for."""
         chosen = _device(device)
@@ -188,7 +204,7 @@ class Bundle:
         from preceptor.learn.model import Model
         from preceptor.prove.answering import Answering
 
-        from .council import Council
+        from .council import Council, Panel
         from .oversize import refuse_oversize
 
         made = []
@@ -201,9 +217,9 @@ class Bundle:
                 model = Model.load(
                     self.recipe, self.question, group.inputs, weights, device=device, networks=self._networks
                 )
-                steps = with_states("transforms", self.recipe.prepare, prepare_states(folder))
-                guards = with_states("safeguards", self.recipe.safeguards, safeguard_states(folder))
-                made.append((steps, Answering(model, guards)))
+                steps, states = with_states("transforms", self.recipe.prepare, prepare_states(folder))
+                guards, fitted = with_states("safeguards", self.recipe.safeguards, safeguard_states(folder))
+                made.append(Panel(steps, states, Answering(model, guards, fitted)))
         return Council(tuple(made))
 
     def _read_groups(self) -> list[Group]:

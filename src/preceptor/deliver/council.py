@@ -1,4 +1,4 @@
-"""Groups of networks that answer one case together: a single group as the run did, several by a vote."""
+"""Panels of networks that answer one case together: a single panel as the run did, several by a vote."""
 
 from __future__ import annotations
 
@@ -16,23 +16,42 @@ from preceptor.prove.answering import Answering
 
 
 @dataclass(frozen=True)
-class Council:
-    """The groups of a bundle.
-
-    A group prepares the image with its own fitted steps, and its answer passes its own safeguards, as it did when the
-    run was judged. Where there are several (the folds of a cross-validation) their answers are merged: probabilities
-    and uncertainties are averaged, a voxel gets the class whose probabilities add up to most, and the case is
-    accepted where more than half of the groups accept it.
+class Panel:
+    """One group of networks with all that stands around them.
 
     Args:
-        groups: ``(steps of preparation, answering)`` of each.
+        steps: Of preparation, with their states.
+        states: What each step was fitted to; None where nothing is fitted.
+        answering: The networks and their safeguards.
     """
 
-    groups: tuple[tuple[tuple[Any, ...], Answering], ...]
+    steps: tuple[Any, ...]
+    states: tuple[Any, ...]
+    answering: Answering
+
+    def __call__(self, sample: Sample, voxels: np.random.Generator | None = None) -> Prediction:
+        """Prepare a case and answer it."""
+        return self.answering(prepare_sample(sample, self.steps), voxels)
+
+
+@dataclass(frozen=True)
+class Council:
+    """The panels of a bundle.
+
+    A panel prepares the image with its own fitted steps, and its answer passes its own safeguards, as it did when the
+    run was judged. Where there are several (the folds of a cross-validation) their answers are merged: probabilities
+    and uncertainties are averaged, a voxel gets the class whose probabilities add up to most, and the case is
+    accepted where more than half of the panels accept it.
+
+    Args:
+        panels: One, or one for each fold.
+    """
+
+    panels: tuple[Panel, ...]
 
     def prepare(self, sample: Sample) -> Sample:
-        """The case on the first group's grid, which all groups share."""
-        return prepare_sample(sample, self.groups[0][0])
+        """The case on the first panel's grid, which all panels share."""
+        return prepare_sample(sample, self.panels[0].steps)
 
     def __call__(self, sample: Sample, voxels: np.random.Generator | None = None) -> Prediction:
         """Answer one case.
@@ -41,15 +60,12 @@ class Council:
             sample: As it was read.
             voxels: Draws the voxels of a dense answer that are kept with all probabilities.
         """
-        answers = []
-        for steps, answering in self.groups:
-            draws = copy.deepcopy(voxels)  # every group keeps the same voxels
-            answers.append(answering(prepare_sample(sample, steps), draws))
+        answers = [panel(sample, copy.deepcopy(voxels)) for panel in self.panels]  # each keeps the same voxels
         return answers[0] if len(answers) == 1 else merge(answers)
 
 
 def merge(answers: Sequence[Prediction]) -> Prediction:
-    """One answer of several groups to the same case."""
+    """One answer of several panels to the same case."""
     first = answers[0]
     merged = Prediction(first.key, first.question, affine_mm=first.affine_mm)
     given = [each.probability for each in answers if each.probability is not None]
@@ -72,7 +88,7 @@ def merge(answers: Sequence[Prediction]) -> Prediction:
 
 
 def _vote(merged: Prediction, answers: Sequence[Prediction]) -> None:
-    """Each group speaks for the class it chose with the probability it gave it; ties go to the lower class."""
+    """Each panel speaks for the class it chose with the probability it gave it; ties go to the lower class."""
     labels = [np.asarray(each.label) for each in answers]
     says = [np.asarray(each.top_probability) for each in answers]
     label, most = np.zeros(labels[0].shape, np.uint8), np.full(labels[0].shape, -1, np.int32)

@@ -117,13 +117,16 @@ def members_of(run_folder: Path, index: int, group: Group) -> dict[str, Path]:
     return files
 
 
-def with_states(slot: str, specs: Sequence[Any], path: Path) -> tuple[Any, ...]:
+def with_states(slot: str, specs: Sequence[Any], path: Path) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Plug-ins made from their recipe, each with what it was fitted to.
 
     Args:
         slot: "transforms" or "safeguards".
         specs: Their recipe.
         path: Of the states.
+
+    Returns:
+        The plug-ins, and the states; None where nothing is fitted.
 
     Raises:
         BundleError: There are not as many states as plug-ins.
@@ -137,7 +140,8 @@ def with_states(slot: str, specs: Sequence[Any], path: Path) -> tuple[Any, ...]:
             code="states_do_not_fit",
         )
     made = [build(slot, each) for each in specs]
-    return tuple(each if state is None else each.with_state(state) for each, state in zip(made, states, strict=True))
+    fitted = (each if state is None else each.with_state(state) for each, state in zip(made, states, strict=True))
+    return tuple(fitted), tuple(states)
 
 
 def prepare_states(folder: Path) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas
 
 from preceptor.core.cohort import Case, Cohort, Sample
-from preceptor.core.errors import BundleError, CohortError, PreceptorError, RecipeError, safe_name
+from preceptor.core.errors import BundleError, CohortError, PreceptorError, RecipeError, Refusal, safe_name
 from preceptor.core.evidence import Predictions
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
@@ -77,17 +77,39 @@ def predict_case(bundle: Bundle, placed: tuple[Path, Case], device: str) -> Pred
 
 def answer_opened(bundle: Bundle, original: Sample, device: str) -> Prediction:
     """Refuse what the model was not made for, else ask it. A refused case has no answer."""
-    reasons = misfits(original, bundle.groups[0].expected)
-    if not reasons:
-        checks = [build("checks", each) for each in bundle.recipe.checks]
-        problems = check_sample(original, [each for each in checks if each.reads != "nothing"], bundle.task)
-        reasons = [problem.what for problem in problems if problem.severity == "error"]
+    reasons = reasons_against(bundle, original)
     if not reasons:
         return bundle.council(device)(original)
     prediction = Prediction(original.key, bundle.question)
     for reason in reasons:
         prediction.refuse(reason)
     return prediction
+
+
+def reasons_against(bundle: Bundle, original: Sample) -> list[str]:
+    """Why the model was not made for a case; empty where it was."""
+    reasons = misfits(original, bundle.groups[0].expected)
+    if reasons:
+        return reasons
+    checks = [build("checks", each) for each in bundle.recipe.checks]
+    problems = check_sample(original, [each for each in checks if each.reads != "nothing"], bundle.task)
+    return [problem.what for problem in problems if problem.severity == "error"]
+
+
+def refuse_misfits(bundle: Bundle, original: Sample) -> None:
+    """Refuse a case that the model was not made for.
+
+    Raises:
+        Refusal: With every reason.
+    """
+    reasons = reasons_against(bundle, original)
+    if reasons:
+        raise Refusal(
+            f"the model was not made for this image: {'; '.join(reasons)}",
+            where=original.key,
+            expected="an image like those it learnt from; its card tells which",
+            code="input_misfit",
+        )
 
 
 def _on_original(prediction: Prediction, array: np.ndarray | None, like: Image) -> np.ndarray:

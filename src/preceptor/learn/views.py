@@ -55,7 +55,7 @@ class ViewEncoders(nn.Module):
             ``(view, batch, features, *space)`` with zeros for missing views, and ``(view, batch)`` which are there.
         """
         like = next(iter(images.values()))
-        nobody = torch.zeros(len(like), dtype=torch.bool, device=like.device)
+        nobody = torch.zeros(like.shape[0], dtype=torch.bool, device=like.device)
         mask = torch.stack([present[view].bool() if view in images else nobody for view in self.names])
         encoded = [self._encode(index, images.get(view), mask[index]) for index, view in enumerate(self.names)]
         known = next((each for each in encoded if each is not None), None)

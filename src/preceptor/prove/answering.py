@@ -38,15 +38,23 @@ class Answering:
     safeguards: tuple[Any, ...] = ()
     states: tuple[Any, ...] = ()
 
-    def __call__(self, sample: Sample, voxels: np.random.Generator | None = None) -> Prediction:
-        """Predict a prepared sample and pass the answer through every safeguard."""
+    @property
+    def passes(self) -> list[Pass]:
+        """The plain pass, and those that safeguards ask for."""
         passes = [Pass()]
         for safeguard in self.safeguards:
             passes += [each for each in getattr(safeguard, "passes", list)() if each not in passes]
+        return passes
+
+    @property
+    def recalibrate(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """What safeguards do to probabilities voxel by voxel, one after the other; None where none does."""
         pointwise = [each.recalibrate for each in self.safeguards if hasattr(each, "recalibrate")]
-        prediction = self.model(
-            sample, passes=passes, recalibrate=_chain(pointwise) if pointwise else None, voxels=voxels
-        )
+        return _chain(pointwise) if pointwise else None
+
+    def __call__(self, sample: Sample, voxels: np.random.Generator | None = None) -> Prediction:
+        """Predict a prepared sample and pass the answer through every safeguard."""
+        prediction = self.model(sample, passes=self.passes, recalibrate=self.recalibrate, voxels=voxels)
         prediction.sample = sample
         for safeguard in self.safeguards:
             prediction = safeguard(prediction)
