@@ -114,15 +114,19 @@ def seal(folder: str | Path, path: str | Path, key: str | Path | None = None) ->
     return open_run(folder).seal(path, None if key is None else Path(key))
 
 
-def open_bundle(path: str | Path) -> Any:
+def open_bundle(path: str | Path, *, key: str | Path | None = None) -> Any:
     """Open a sealed bundle: every byte is verified first.
 
+    Args:
+        path: Of the bundle.
+        key: A public key (PEM) that must have signed it.
+
     Raises:
-        BundleError: It is damaged, of another kind or of a newer format.
+        BundleError: It is damaged, of another kind, of a newer format, or not signed by this key.
     """
     from .deliver.bundle import Bundle
 
-    return Bundle.open(Path(path))
+    return Bundle.open(Path(path), key=key)
 
 
 def check(recipe: str | Path, *, set: Sequence[str] = (), roots: Sequence[Path] | None = None) -> Recipe:  # noqa: A002
@@ -225,15 +229,29 @@ def evaluate(
     return evaluate_bundle(Path(model), Path(cohort), Path(out), set or {})
 
 
-def predict(bundle: str | Path, inputs: Sequence[str | Path], out: str | Path, *, device: str = "auto") -> Any:
+def predict(
+    bundle: str | Path,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    device: str = "auto",
+    key: str | Path | None = None,
+) -> Any:
     """Predict files, folders or DICOM series with a sealed bundle; see `preceptor.deliver.predicting`.
+
+    Args:
+        bundle: Of the bundle.
+        inputs: Files, folders, lists (``.txt``) or tables (``.csv``, ``.parquet``).
+        out: Folder for the results.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        key: A public key (PEM) that must have signed the bundle.
 
     Returns:
         The table that lies in ``out/predictions.csv``.
     """
     from .deliver.predicting import predict_inputs
 
-    return predict_inputs(open_bundle(bundle), [Path(each) for each in inputs], Path(out), device=device)
+    return predict_inputs(open_bundle(bundle, key=key), [Path(each) for each in inputs], Path(out), device=device)
 
 
 def demo(out: str | Path = "demo", *, fresh: bool = False, stream: TextIO | None = sys.stderr) -> dict[str, Any]:

@@ -18,6 +18,7 @@ def predict(
     *,
     out: Annotated[Path, Parameter(alias="-o")] = Path("predictions"),
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    key: Path | None = None,
     as_json: console.Json = False,
 ) -> None:
     """Predict images with a sealed bundle: DIR/predictions.csv, and a mask per case where the answer is one.
@@ -34,6 +35,8 @@ def predict(
         Folder for the results.
     device
         Where to compute.
+    key
+        An Ed25519 public key (PEM): a bundle that it has not signed is refused.
     """
     from preceptor import api
     from preceptor.core.errors import RecipeError
@@ -42,7 +45,7 @@ def predict(
         raise RecipeError(
             "no images to predict", expected="one or more files or folders after the bundle", code="usage"
         )
-    table = api.predict(bundle, inputs, out, device=device)
+    table = api.predict(bundle, inputs, out, device=device, key=key)
     refused = int((~table["accepted"].astype(bool)).sum())
     console.say(f"{len(table)} case{'s' if len(table) != 1 else ''}, {refused} refused: {out / 'predictions.csv'}")
     record = {"table": str(out / "predictions.csv"), "predictions": json.loads(table.to_json(orient="records"))}

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preceptor.core.errors import MissingExtra
+from preceptor.core.errors import MissingExtra, PreceptorError
 from preceptor.core.files import write_aside
 
 from .card import write_card
@@ -77,6 +77,8 @@ def _graph(bundle: Bundle, voting: Voting, number: int) -> Any:
         dynamo=True,
         verbose=False,
     )
+    if program is None:
+        raise PreceptorError("the networks could not be written as ONNX", code="export_failed")
     return program.model_proto
 
 
