@@ -12,9 +12,11 @@ import pytest
 from preceptor.core.applied import Intensity
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
+from preceptor.core.image import Image
 from preceptor.core.slots import build
 from preceptor.intake.read import open_case
 from preceptor.prepare.compose import prepare_sample
+from preceptor.prepare.prepared import PreparedCase, write_prepared
 from preceptor.prepare.store import Store, prepare
 
 from .cases import Structures, volumes
@@ -50,6 +52,24 @@ def test_what_is_stored_is_what_preparation_gives(tmp_path):
         assert ours.fields == case.fields
         with pytest.raises(ValueError, match="read-only"):
             ours.images["t1"].array[0] = 0
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64, bool])
+def test_every_kind_of_number_is_kept_and_others_can_read_it(tmp_path, kind):
+    from safetensors.numpy import load_file
+
+    array = (np.random.default_rng(0).normal(size=(2, 5, 7)) * 50).astype(kind)
+    write_prepared(tmp_path / "a.safetensors", Sample("a", {"view": Image(array, np.eye(4))}), None)
+    assert (PreparedCase(tmp_path / "a.safetensors").image("view").array == array).all()
+    read = load_file(tmp_path / "a.safetensors")["image:view"]
+    assert read.dtype == array.dtype and (read == array).all()
+
+
+def test_a_header_that_claims_too_much_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes((2**60).to_bytes(8, "little") + b"{}")
+    with pytest.raises(PrepareError, match="damaged"):
+        PreparedCase(path)
 
 
 def test_a_second_call_finds_everything_done(tmp_path):
@@ -92,11 +112,11 @@ def test_a_killed_preparation_goes_on_where_it_stopped(tmp_path):
 def test_a_full_disk_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
     cohort = volumes(tmp_path)
 
-    def full(arrays, path, facts):
+    def full(path, arrays, facts):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    monkeypatch.setattr("preceptor.prepare.prepared._write", full)
     with pytest.raises(OSError, match="No space"):
         prepared(cohort)
     assert not list((tmp_path / "prepared").iterdir())

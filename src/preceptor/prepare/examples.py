@@ -157,15 +157,15 @@ class Examples:
             PrepareError: A transform does not fit a case, which is named.
         """
         made = [self._example(each) for each in told]
-        images = {view: torch.stack(list(column)) for view, column in _columns([m.images for m in made]).items()}
+        images = {view: _stacked(column) for view, column in _columns([m.images for m in made]).items()}
         return Batch(
             images=images,
             present={view: torch.tensor([view in m.present for m in made]) for view in images},
-            targets={name: torch.stack(list(column)) for name, column in _columns([m.targets for m in made]).items()},
+            targets={name: _stacked(column) for name, column in _columns([m.targets for m in made]).items()},
             rows=torch.tensor([m.row for m in made], dtype=torch.long),
             keys=[self._cases[each.case].key for each in told],
             fields=self._fields([self._cases[each.case] for each in told]),
-            masks={name: torch.stack(list(column)) for name, column in _columns([m.marks for m in made]).items()},
+            masks={name: _stacked(column) for name, column in _columns([m.marks for m in made]).items()},
         )
 
     def _fields(self, cases: Sequence[Case]) -> dict[str, Any]:
@@ -200,6 +200,7 @@ class Examples:
             else:
                 seen = self._shown(prepared, number, part, shape)
             spatial, intensities = draw(self._augment, rng, seen, shape)
+            prepared.fetch_ahead(grid, first, shape)
             fills = [0.0] * len(part.images) + [
                 float(UNLABELLED if name == self._task.mask else 0) for name in part.masks
             ]
@@ -295,6 +296,10 @@ def _part(sample: Sample, grid: Grid) -> Sample:
         images={view: sample.images[view] for view in grid.views},
         masks={name: sample.masks[name] for name in grid.masks},
     )
+
+
+def _stacked(column: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(column)) if len(column) > 1 else column[0][None]
 
 
 def _columns(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, list[Tensor]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from preceptor.core.batch import Batch, Index
 from preceptor.core.cohort import Case
@@ -20,6 +20,7 @@ from preceptor.core.errors import PreceptorError, RecipeError
 from preceptor.core.plugins import Task, Transform
 
 from .examples import Examples, Told
+from .parcel import Parcel, pack, unpack
 from .store import Store
 
 #: One process's share of each optimizer step: its rank, how many processes there are, and batches each takes a step.
@@ -94,6 +95,7 @@ class Loader:
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
             multiprocessing_context=start_method if workers else None,
+            pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),
         )
         self._cuts = None if training else self._equal_shapes()
@@ -139,7 +141,7 @@ class Loader:
         for batch in self._batches:
             if isinstance(batch, PreceptorError):
                 raise batch
-            yield batch
+            yield unpack(batch) if isinstance(batch, Parcel) else batch
 
     def _draws(self, number: int, probability: Sequence[float] | None) -> list[list[Told]]:
         """What each batch is told of its examples."""
@@ -201,11 +203,12 @@ class _Computed(Dataset):
     def __init__(self, examples: Examples) -> None:
         self._examples = examples
 
-    def __getitem__(self, told: list[Told]) -> Batch | PreceptorError:
+    def __getitem__(self, told: list[Told]) -> Batch | Parcel | PreceptorError:
         try:
-            return self._examples.batch(told)
+            batch = self._examples.batch(told)
         except PreceptorError as error:
             return error  # torch would rebuild it in the main process out of its text alone
+        return batch if get_worker_info() is None else pack(batch)
 
 
 class _Sampler:

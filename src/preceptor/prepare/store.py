@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -33,7 +34,7 @@ from .prepared import PreparedCase, write_prepared
 __all__ = ["Store", "prepare", "prepare_sample"]
 
 #: Changes whenever preparation gives other bytes for the same steps.
-_VERSION = 1
+_VERSION = 2
 #: Mapped files a process keeps open: each costs a file handle, of which it may have about a thousand.
 _MOST_OPEN = 256
 
@@ -48,6 +49,8 @@ class Store:
         steps: With their states.
         states: What each step was fitted to; None where nothing is fitted.
         task: Reads the masks.
+        memory_mb: How much of the files a process keeps mapped: what was read last is read again without asking the disk.
+            The system takes the memory back when something else needs it. None for half of the machine's memory.
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class Store:
         steps: Sequence[Transform],
         states: Sequence[State | None],
         task: Task,
+        memory_mb: float | None = None,
     ) -> None:
+        self.memory_mb = _half_of_the_memory_mb() if memory_mb is None else memory_mb
         self.folder = folder
         self.steps = tuple(steps)
         self.states = tuple(states)
@@ -66,13 +71,14 @@ class Store:
         self._files = files
         self._task = task
         self._open: OrderedDict[str, PreparedCase] = OrderedDict()
+        self._mapped = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
         return tuple(self._cases)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": OrderedDict()}  # a worker maps the files for itself
+        return {**self.__dict__, "_open": OrderedDict(), "_mapped": 0}  # a worker maps the files for itself
 
     def prepared(self, key: str) -> PreparedCase:
         """The case as it lies on the disk.
@@ -85,11 +91,17 @@ class Store:
         case = self._open.get(name)
         if case is None:
             case = self._open[name] = PreparedCase(self.folder / name)
-            if len(self._open) > _MOST_OPEN:
-                self._open.popitem(last=False)
+            self._mapped += case.nbytes
+            while len(self._open) > _MOST_OPEN or (len(self._open) > 1 and self._mapped > self.memory_mb * 2**20):
+                self._mapped -= self._open.popitem(last=False)[1].nbytes
         else:
             self._open.move_to_end(name)
         return case
+
+    def close(self) -> None:
+        """Let go of every mapped file; what is read next is mapped again."""
+        self._open.clear()
+        self._mapped = 0
 
     def sample(self, key: str) -> Sample:
         """A prepared case. Its arrays are mapped: what is not looked at is not read.
@@ -125,6 +137,7 @@ def prepare(
     fit_on: Sequence[Case],
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    memory_mb: float | None = None,
 ) -> Store:
     """Prepare every case of a cohort, or find it prepared.
 
@@ -136,6 +149,7 @@ def prepare(
         fit_on: Cases that fitted steps may see: those of the role `train`.
         workers: Processes that prepare side by side; 0 prepares in this one.
         progress: Called with how many cases are done, and how many there are.
+        memory_mb: How much of the files a process keeps mapped; None for half of the machine's memory.
 
     Returns:
         The store.
@@ -160,7 +174,13 @@ def prepare(
         done += 1
         if progress:
             progress(done, len(cohort))
-    return Store(folder, {case.key: case for case in cohort}, files, fitted, states, task)
+    return Store(folder, {case.key: case for case in cohort}, files, fitted, states, task, memory_mb)
+
+
+def _half_of_the_memory_mb() -> float:
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**21
+    return 4096.0  # Windows does not say
 
 
 def _each(
