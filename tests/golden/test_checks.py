@@ -18,7 +18,6 @@ from preceptor.intake.orientation import CHANGES, coarsen, find_odd, learn_chang
 from preceptor.intake.read import read_image
 from preceptor.intake.survey import survey
 
-answer = pytest.mark.answer("I12.9")
 CHEST = "cxr_covid_ieee8023"
 
 
@@ -38,7 +37,7 @@ def surveyed(request):
     return survey(cohort_of(SHARED / CHEST), [build("checks", "duplicates")])
 
 
-@answer
+@pytest.mark.answer("I12.9")
 def test_eight_pairs_and_no_other(surveyed):
     patients = {case.key: case.patient for case in surveyed.cohort}
     assert len(surveyed.cohort) == 289 and len(set(patients.values())) == 143
@@ -48,7 +47,7 @@ def test_eight_pairs_and_no_other(surveyed):
     assert sum(pair.identical for pair in surveyed.pairs) == 4, "178 and 97 are encoded anew, the rest are not"
 
 
-@answer
+@pytest.mark.answer("I12.9")
 def test_the_next_pair_is_far_away(surveyed):
     """Among different people: at most 0.94 alike, 0.67 in fine detail, however they are turned."""
     facts = surveyed.facts["duplicates"]
@@ -58,7 +57,7 @@ def test_the_next_pair_is_far_away(surveyed):
     assert len(find_pairs(small, same_picture=0.5, same_detail=0.7)) == 8
 
 
-@answer
+@pytest.mark.answer("I12.9")
 def test_people_under_two_ids_are_brought_together(surveyed):
     merged = merge_duplicates(surveyed.cohort, surveyed.pairs)
     clusters = {case.patient: {each.cluster for each in merged if each.patient == case.patient} for case in merged}
@@ -68,7 +67,7 @@ def test_people_under_two_ids_are_brought_together(surveyed):
     assert [case.patient for case in merged] == [case.patient for case in surveyed.cohort], "what the data said stays"
 
 
-@answer
+@pytest.mark.answer("I12.9")
 def test_a_split_by_patient_would_leak_and_is_reported(surveyed):
     """All of 97 to train and all of 178 to test: a split by patient, and four pictures on both sides."""
     roles = {"178": "test", "339": "test"}
@@ -104,7 +103,7 @@ def altered(picture: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-@answer
+@pytest.mark.answer("I12.9")
 def test_altered_copies_are_found(surveyed):
     """JPEG 40, half the size and brightness stay above 0.999; mirrors, turns and inversions count as what they are."""
     chosen = surveyed.cohort.cases[::24]
@@ -125,7 +124,7 @@ def test_altered_copies_are_found(surveyed):
     assert not find_pairs(pair), "crops are not found, and the documentation says so"
 
 
-@answer
+@pytest.mark.answer("I12.9")
 @pytest.mark.slow
 def test_exact_repeats_in_pneumonia_and_none_elsewhere(shared_data):
     """17 repeats inside train, 8 train pictures in val, one picture twice in test; none crosses into test."""
@@ -144,7 +143,7 @@ def test_exact_repeats_in_pneumonia_and_none_elsewhere(shared_data):
     assert (len(again), len(in_val)) == (17, 8)
 
 
-@answer
+@pytest.mark.answer("I12.9")
 def test_volumes_of_different_people_are_none(shared_data):
     folder = shared_data("hippocampus_msd_task04")
     images = sorted((folder / "images").glob("*.nii.gz"))[:60]

@@ -9,8 +9,6 @@ from preceptor.maths.phantom_heads import best_balanced_accuracy, dim_one_side, 
 from preceptor.maths.phantom_scanner import Scanner
 from preceptor.maths.phantoms import Anatomy, body
 
-pytestmark = pytest.mark.answer("I7.1")
-
 
 @pytest.mark.parametrize(
     ("seed", "counts", "oracle"), [(0, (13, 245, 42), 0.9783), (1, (16, 256, 28), 0.9733), (2, (14, 256, 30), 0.9767)]
@@ -22,6 +20,7 @@ def test_the_draws_and_what_can_be_reached_on_them(seed, counts, oracle):
     assert not draw_subtypes(np.random.default_rng(seed), "CN", 300).any()
 
 
+@pytest.mark.answer("I7.1")
 def test_regions_have_the_sizes_of_their_subtype():
     """The area of a region against the ellipse it is drawn from: large 1 to 1.2 of the axes, small 0.8 to 0.9."""
     rng, size = np.random.default_rng(3), 256
@@ -51,6 +50,7 @@ def _one_body() -> np.ndarray:
     return body(Anatomy.draw(np.random.default_rng(11)), (15, 18, 15))
 
 
+@pytest.mark.answer("I7.1")
 def test_labels_that_nothing_tells_are_learnt_by_heart_and_not_at_all():
     """One image and noise, labels drawn by lot: 1.0 on the training cases, 0.5 within 2.8 standard errors on others."""
     from sklearn.linear_model import LogisticRegression
@@ -64,6 +64,7 @@ def test_labels_that_nothing_tells_are_learnt_by_heart_and_not_at_all():
     assert abs(_area_under_curve(model.decision_function(noisy[200:]), label[200:]) - 0.5) < 0.115
 
 
+@pytest.mark.answer("I7.1")
 def test_a_dimmed_side_is_told_by_one_sum():
     rng, image = np.random.default_rng(0), _one_body()
     label = rng.permutation(100) % 2
@@ -90,6 +91,7 @@ def _network():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2))
 
 
+@pytest.mark.answer("I7.1")
 @pytest.mark.slow
 def test_a_network_reaches_what_can_be_reached_and_no_more():
     import torch
