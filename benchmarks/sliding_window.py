@@ -38,7 +38,7 @@ from preceptor.core.image import Image  # noqa: E402
 from preceptor.core.plugins import Decoded, Inputs  # noqa: E402
 from preceptor.core.slots import build  # noqa: E402
 from preceptor.learn.predict import Window, predict  # noqa: E402
-from preceptor.learn.window import cut  # noqa: E402
+from preceptor.maths.resampling import cut  # noqa: E402
 
 
 def scan(shape: tuple[int, ...], background: float = 0.0) -> np.ndarray:

@@ -18,7 +18,8 @@ from preceptor.core.evidence import Question
 from preceptor.core.image import Image
 from preceptor.core.plugins import Decoded, Inputs, Pass
 from preceptor.learn.predict import VOXELS_KEPT, Window, predict
-from preceptor.learn.window import Mosaic, cut
+from preceptor.learn.window import Mosaic
+from preceptor.maths.resampling import cut
 
 STRUCTURES = Question("segmentation", "label", ("background", "a", "b"), dense=True, values=(0, 1, 2))
 FINDING = Question("classification", "finding", ("no", "yes"))

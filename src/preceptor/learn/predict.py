@@ -15,9 +15,10 @@ from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.evidence import Question
 from preceptor.core.plugins import Decoded, Inputs, Pass, Prediction
+from preceptor.maths.resampling import cut
 
 from .call import call
-from .window import Box, Mosaic, Window, cut
+from .window import Box, Mosaic, Window
 
 __all__ = ["VOXELS_KEPT", "Window", "predict"]
 
@@ -161,7 +162,9 @@ def _predict_dense(
         waiting.clear()
 
     for corner in mosaic.corners():
-        patch = {view: cut(array, corner, window.patch) for view, array in arrays.items()}
+        patch = {
+            view: cut(array, corner, window.patch).astype(np.float32, copy=False) for view, array in arrays.items()
+        }
         if window.skip_span is not None and all(np.ptp(each) <= window.skip_span for each in patch.values()):
             mosaic.done(corner)
             continue

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -237,23 +236,3 @@ def _slabs(box: Box, channels: int) -> Iterator[slice]:
     size, *others = (side.stop - side.start for side in box)
     step = max(1, _SLAB_NUMBERS // (channels * math.prod(others)))
     return (slice(start, min(start + step, size)) for start in range(0, size, step))
-
-
-def cut(array: np.ndarray, corner: Sequence[int], patch: Sequence[int]) -> np.ndarray:
-    """A window of an image, float32; what lies outside the image is 0.
-
-    Args:
-        array: ``(channel, *space)``, in memory or mapped.
-        corner: First voxel; may be negative.
-        patch: Voxels along each axis.
-
-    Returns:
-        ``(channel, *patch)``.
-    """
-    inside, margins = [slice(None)], [(0, 0)]
-    for start, size, length in zip(corner, patch, array.shape[1:], strict=True):
-        low, high = max(start, 0), min(start + size, length)
-        inside.append(slice(low, high))
-        margins.append((low - start, start + size - high))
-    piece = np.ascontiguousarray(array[tuple(inside)], dtype=np.float32)
-    return np.pad(piece, margins) if any(map(any, margins)) else piece

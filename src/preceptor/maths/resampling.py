@@ -110,6 +110,37 @@ def smooth(array: np.ndarray, factors: Sequence[float]) -> np.ndarray:
     return array
 
 
+def cut(array: np.ndarray, first: Sequence[int], shape: Sequence[int], fill: float = 0) -> np.ndarray:
+    """A box of an image.
+
+    Args:
+        array: ``(channel, *space)``; of a memory-mapped one only what is shown is read.
+        first: Voxel where the box begins; may be negative.
+        shape: Of the box.
+        fill: Outside the image.
+
+    Returns:
+        ``(channel, *shape)``, contiguous, of the input's type if that can hold `fill`.
+    """
+    source: list[slice] = [slice(None)]
+    target: list[slice] = [slice(None)]
+    inside = True
+    for begin, length, size in zip(first, shape, array.shape[1:], strict=True):
+        low = min(max(begin, 0), size)
+        high = max(min(begin + length, size), low)
+        inside = inside and high - low == length
+        source.append(slice(low, high))
+        target.append(slice(low - begin, high - begin))
+    if inside:
+        return np.array(array[tuple(source)], order="C")
+    holds = array.dtype
+    if holds.kind != "f" and holds.type(fill) != fill:
+        holds = np.result_type(holds, np.float32)
+    out = np.full((len(array), *shape), fill, dtype=holds)
+    out[tuple(target)] = array[tuple(source)]
+    return out
+
+
 def copy_voxels(array: np.ndarray, matrix: np.ndarray, shape: Sequence[int], fill: float) -> np.ndarray:
     """Show an image through a map that only reorders, reverses and shifts by whole voxels: not a bit changes.
 
@@ -124,26 +155,14 @@ def copy_voxels(array: np.ndarray, matrix: np.ndarray, shape: Sequence[int], fil
     """
     order = [int(np.argmax(np.abs(matrix[:-1, new]))) for new in range(len(shape))]
     array = np.moveaxis(array, [1 + old for old in order], range(1, 1 + len(shape)))
-    source: list[slice] = [slice(None)]
-    target: list[slice] = [slice(None)]
+    first = []
     for new, old in enumerate(order):
-        size, here = array.shape[1 + new], round(float(matrix[old, -1]))
+        here = round(float(matrix[old, -1]))
         if matrix[old, new] < 0:
             array = np.flip(array, 1 + new)
-            here = size - 1 - here
-        first, last = max(here, 0), min(here + shape[new], size)
-        source.append(slice(first, max(last, first)))
-        target.append(slice(first - here, max(last, first) - here))
-    if all(cut.stop - cut.start == size for cut, size in zip(target[1:], shape, strict=True)):
-        return np.array(array[tuple(source)], order="C")
-    holds = (
-        array.dtype
-        if array.dtype.kind == "f" or array.dtype.type(fill) == fill
-        else np.result_type(array.dtype, np.float32)
-    )
-    out = np.full((len(array), *shape), fill, dtype=holds)
-    out[tuple(target)] = array[tuple(source)]
-    return out
+            here = array.shape[1 + new] - 1 - here
+        first.append(here)
+    return cut(array, first, shape, fill)
 
 
 def _outside(size: Sequence[int], matrix: np.ndarray, shape: Sequence[int]) -> np.ndarray | None:

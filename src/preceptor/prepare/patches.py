@@ -16,7 +16,7 @@ from preceptor.core.cohort import Sample
 from preceptor.core.image import Image
 from preceptor.core.plugins import Transform
 from preceptor.maths.geometry import embed, is_exact
-from preceptor.maths.resampling import copy_voxels
+from preceptor.maths.resampling import copy_voxels, cut
 from preceptor.maths.warps import control_points, read_linear, read_nearest, spread
 
 from .compose import compose, stand_in
@@ -88,7 +88,7 @@ def full_patch(sample: Sample, shape: tuple[int, ...], first: Sequence[int]) -> 
     affine_mm = sample.reference.affine_mm @ embed(shift)
 
     def part(image: Image) -> Image:
-        lead = image.array.shape[: image.array.ndim - image.space_dims]
+        lead = _lead(image)
         array = copy_voxels(image.array.reshape(-1, *image.shape), shift, shape, 0)
         return image.with_array(array.reshape(*lead, *shape), affine_mm)
 
@@ -114,28 +114,33 @@ def read_patch(
     Returns:
         ``(channel…, *shape)``: float32, or the label's own type.
     """
-    dims = len(shape)
-    matrix = np.eye(dims + 1) if spatial is None else spatial.matrix.copy()
-    matrix[:-1, -1] += first
     arrays = [image.array.reshape(-1, *image.shape) for image in images]
-    kinds = [None if image.is_label else np.float32 for image in images]
-    if spatial is None or (spatial.displacement is None and is_exact(matrix)):
-        read = [
-            torch.from_numpy(copy_voxels(array, matrix, shape, fill).astype(kind or array.dtype, copy=False))
-            for array, fill, kind in zip(arrays, fills, kinds, strict=True)
-        ]
-    else:
-        places = _places(matrix, spatial, tuple(shape))
-        box = _box(places, images[0].shape)
-        where, begin = torch.from_numpy(places), [edge for edge, _ in box]
-        read = []
-        for array, fill, kind in zip(arrays, fills, kinds, strict=True):
-            source = _crop(array, box, fill, kind)
-            read.append((read_nearest if kind is None else read_linear)(source, where, begin))
-    return [
-        tensor.view(*image.array.shape[: image.array.ndim - dims], *shape)
-        for tensor, image in zip(read, images, strict=True)
-    ]
+    if spatial is None:
+        copied = [cut(array, first, shape, fill) for array, fill in zip(arrays, fills, strict=True)]
+        return [_tensor(array, image) for array, image in zip(copied, images, strict=True)]
+    matrix = spatial.matrix.copy()
+    matrix[:-1, -1] += first
+    if spatial.displacement is None and is_exact(matrix):
+        copied = [copy_voxels(array, matrix, shape, fill) for array, fill in zip(arrays, fills, strict=True)]
+        return [_tensor(array, image) for array, image in zip(copied, images, strict=True)]
+    places = _places(matrix, spatial, tuple(shape))
+    box = _box(places, images[0].shape)
+    where, begin = torch.from_numpy(places), [edge for edge, _ in box]
+    read = []
+    for array, fill, image in zip(arrays, fills, images, strict=True):
+        source = _crop(array, box, fill, None if image.is_label else np.float32)
+        read.append((read_nearest if image.is_label else read_linear)(source, where, begin))
+    return [tensor.view(_lead(image) + tuple(shape)) for tensor, image in zip(read, images, strict=True)]
+
+
+def _tensor(array: np.ndarray, image: Image) -> Tensor:
+    """A copied patch of an image, of the type and with the leading axes that training takes."""
+    kind = array.dtype if image.is_label else np.float32
+    return torch.from_numpy(array.astype(kind, copy=False).reshape(_lead(image) + array.shape[1:]))
+
+
+def _lead(image: Image) -> tuple[int, ...]:
+    return image.array.shape[: image.array.ndim - image.space_dims]
 
 
 @lru_cache(maxsize=64)

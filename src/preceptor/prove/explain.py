@@ -16,7 +16,7 @@ from preceptor.core.evidence import Question
 from preceptor.core.plugins import Decoded, Inputs
 from preceptor.core.slots import build, parameters, spec
 from preceptor.learn.call import call
-from preceptor.learn.window import cut
+from preceptor.maths.resampling import cut
 
 from .explanation import Explanation
 
@@ -90,7 +90,7 @@ def batch_of(sample: Sample, inputs: Inputs, corner: Sequence[int] | None = None
         present[view] = torch.tensor([image is not None])
         pixels = np.zeros((inputs.channels, *shape), np.float32)
         if image is not None:
-            pixels = np.array(image.array, np.float32) if corner is None else cut(image.array, corner, shape)
+            pixels = np.array(image.array if corner is None else cut(image.array, corner, shape), np.float32)
         images[view] = torch.from_numpy(np.ascontiguousarray(pixels))[None]
     fields = {name: torch.tensor([float(sample.fields.get(name, float("nan")))]) for name in inputs.fields}
     return Batch(images, present, {}, torch.zeros(1, dtype=torch.long), [sample.key], fields)
