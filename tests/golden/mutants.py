@@ -339,8 +339,8 @@ MUTANTS += [
     Mutant(
         "L14.7",
         "maths.calibration",
-        "_newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), logit(probability))",
-        "_newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), np.zeros(len(truth)))",
+        "np.asarray(truth, dtype=np.float64), logit(probability))",
+        "np.asarray(truth, dtype=np.float64), np.zeros(len(truth)))",
     ),
     Mutant(
         "L14.7",
@@ -535,4 +535,31 @@ MUTANTS += [
     Mutant("I11.2", "intake.orientation", "_RECOGNISED, _ODD = 0.85, 0.15", "_RECOGNISED, _ODD = 0.0, 1.0"),
     Mutant("I11.2", "intake.orientation", "CHANGES[_BACK.get(name, name)](coarse)", "coarse"),
     Mutant("I11.2", "intake.checks.odd_images", "spread < self.blank * 255", "spread < self.blank"),
+]
+
+# Gaps between groups of people.
+MUTANTS += [
+    Mutant("L8.1", "maths.group_fairness", '"true_positive": Rate(said & (truth == 1)', '"true_positive": Rate(said'),
+    Mutant("L8.1", "maths.group_fairness", "answered & (truth == 0))", "answered)"),
+    Mutant("L8.1", "maths.group_fairness", "values[highest] - values[lowest]", "values[highest] / values[lowest]"),
+    Mutant("L8.1", "maths.group_fairness", '("true_positive", "false_positive")', '("true_positive",)'),
+]
+
+# Time to an event.
+MUTANTS += [
+    Mutant("L4.2", "maths.concordance", "~np.asarray(event, dtype=bool), return_inverse", "0, return_inverse"),
+    Mutant("L4.2", "maths.concordance", "0.5 * (passed[first] + passed[last])", "passed[first]"),
+    Mutant("L4.2", "maths.concordance", "np.divide(1.0, remaining**2, out=np.zeros(len(time))", "np.divide(1.0, remaining, out=np.zeros(len(time))"),
+    Mutant("L4.2", "maths.concordance", "remaining = curve[moment]", "remaining = curve[moment + 1]"),
+    Mutant("L4.2", "maths.concordance", "                found /= 2\n", ""),
+    Mutant("L4.3", "maths.survival_curves", "* np.exp(-largest)", ""),
+    Mutant("L4.3", "maths.survival_curves", "np.cumsum(ended[::-1], axis=0)[::-1]", "np.cumsum(ended, axis=0)"),
+    Mutant("L4.3", "maths.survival_curves", "(self.censored, self.at_risk - self.events)", "(self.censored, self.at_risk)"),
+    Mutant("L4.7", "maths.concordance", "still = key >= key[asks].min()", "still = key > key[asks].min()"),
+    Mutant("L4.7", "maths.concordance", 'column = np.searchsorted(times, time, "right")\n    curve', 'column = np.searchsorted(times, time, "left")\n    curve'),
+    Mutant("L4.8", "maths.survival_measures", "survival**2, 0.0)", "(1 - survival) ** 2, 0.0)"),
+    Mutant("L4.8", "maths.survival_measures", 'curve[np.searchsorted(moments, at, "right")]\n', "1.0\n"),
+    Mutant("L4.8", "maths.survival_measures", "/ drawn.sum(0)\n    ", "/ (drawn[gone].sum(0) + drawn[still].sum(0))\n    "),
+    Mutant("L4.9", "maths.survival_measures", "drawn[gone] / before, 0.0)", "drawn[gone], 0.0)"),
+    Mutant("L4.9", "maths.survival_measures", "0.5 * (np.einsum", "(np.einsum"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,3 +56,13 @@ class Labelled:
     def known(self, at: int) -> np.ndarray:
         """``(row,)`` where the class is labelled."""
         return ~np.isnan(self.truth[:, at])
+
+
+def answer_matrix(predictions: Predictions) -> np.ndarray:
+    """``(row, class)`` 0 or 1 as stored, NaN where there is no answer: one-hot where classes exclude each other."""
+    classes = predictions.question.classes
+    if predictions.question.exclusive:
+        index = predictions.answer_index()
+        return np.where((index >= 0)[:, None], np.eye(len(classes))[np.maximum(index, 0)], np.nan)
+    rows = [json.loads(text) for text in predictions.table["answer"]]
+    return np.array([[np.nan if row.get(name) is None else float(row[name]) for name in classes] for row in rows])
