@@ -549,17 +549,62 @@ MUTANTS += [
 MUTANTS += [
     Mutant("L4.2", "maths.concordance", "~np.asarray(event, dtype=bool), return_inverse", "0, return_inverse"),
     Mutant("L4.2", "maths.concordance", "0.5 * (passed[first] + passed[last])", "passed[first]"),
-    Mutant("L4.2", "maths.concordance", "np.divide(1.0, remaining**2, out=np.zeros(len(time))", "np.divide(1.0, remaining, out=np.zeros(len(time))"),
+    Mutant(
+        "L4.2",
+        "maths.concordance",
+        "np.divide(1.0, remaining**2, out=np.zeros(len(time))",
+        "np.divide(1.0, remaining, out=np.zeros(len(time))",
+    ),
     Mutant("L4.2", "maths.concordance", "remaining = curve[moment]", "remaining = curve[moment + 1]"),
     Mutant("L4.2", "maths.concordance", "                found /= 2\n", ""),
     Mutant("L4.3", "maths.survival_curves", "* np.exp(-largest)", ""),
     Mutant("L4.3", "maths.survival_curves", "np.cumsum(ended[::-1], axis=0)[::-1]", "np.cumsum(ended, axis=0)"),
-    Mutant("L4.3", "maths.survival_curves", "(self.censored, self.at_risk - self.events)", "(self.censored, self.at_risk)"),
+    Mutant(
+        "L4.3", "maths.survival_curves", "(self.censored, self.at_risk - self.events)", "(self.censored, self.at_risk)"
+    ),
     Mutant("L4.7", "maths.concordance", "still = key >= key[asks].min()", "still = key > key[asks].min()"),
-    Mutant("L4.7", "maths.concordance", 'column = np.searchsorted(times, time, "right")\n    curve', 'column = np.searchsorted(times, time, "left")\n    curve'),
+    Mutant(
+        "L4.7",
+        "maths.concordance",
+        'column = np.searchsorted(times, time, "right")\n    curve',
+        'column = np.searchsorted(times, time, "left")\n    curve',
+    ),
     Mutant("L4.8", "maths.survival_measures", "survival**2, 0.0)", "(1 - survival) ** 2, 0.0)"),
     Mutant("L4.8", "maths.survival_measures", 'curve[np.searchsorted(moments, at, "right")]\n', "1.0\n"),
-    Mutant("L4.8", "maths.survival_measures", "/ drawn.sum(0)\n    ", "/ (drawn[gone].sum(0) + drawn[still].sum(0))\n    "),
+    Mutant(
+        "L4.8", "maths.survival_measures", "/ drawn.sum(0)\n    ", "/ (drawn[gone].sum(0) + drawn[still].sum(0))\n    "
+    ),
     Mutant("L4.9", "maths.survival_measures", "drawn[gone] / before, 0.0)", "drawn[gone], 0.0)"),
     Mutant("L4.9", "maths.survival_measures", "0.5 * (np.einsum", "(np.einsum"),
+]
+
+# Recalibration, and photographs of X-rays.
+MUTANTS += [
+    Mutant("P3.2", "maths.recalibration", "np.stack([odds, np.ones(len(odds))], 1)", "odds[:, None] * [1, 1e-9]"),
+    Mutant("P3.2", "maths.recalibration", "line.slope, np.array([0.0, line.intercept])", "line.slope, np.zeros(2)"),
+    Mutant(
+        "P3.2",
+        "prove.safeguards.affine",
+        "scale * probability.clamp_min(FLOOR).log() + offset",
+        "scale * probability.clamp_min(FLOOR).log() - offset",
+    ),
+    Mutant("P3.2", "prove.safeguards.platt", "no.clamp_min(FLOOR).log()) + intercept", "no.clamp_min(FLOOR).log())"),
+    Mutant(
+        "P3.2", "prove.safeguards.beta", "- b * no.clamp_min(FLOOR).log() + c", "+ b * no.clamp_min(FLOOR).log() + c"
+    ),
+    Mutant("P3.2", "maths.recalibration", "np.bincount(place, target) / count", "np.bincount(place, target)"),
+    Mutant(
+        "P3.2",
+        "maths.recalibration",
+        "np.stack([odds, np.ones(len(odds))], 1), target,",
+        "np.stack([odds, np.ones(len(odds))], 1), 2 * target - 1,",
+    ),
+    Mutant("I11.1", "prove.calibrating", "labelled < max(least, 1)", "labelled < 1"),
+    Mutant("I11.1", "prove.safeguards.affine", "if each <= 0:", "if False:"),
+    Mutant(
+        "I11.1",
+        "prove.safeguards.affine",
+        "scale * probability.clamp_min(FLOOR).log() + offset",
+        "scale * probability.clamp_min(FLOOR).log()",
+    ),
 ]
