@@ -88,7 +88,10 @@ def predictions(question: Question, folder: Path, cases: int = 24) -> Prediction
         if question.dense:
             voxels.append(_voxels(question, row["key"], rng))
     table = pandas.DataFrame(rows)
-    return Predictions(table, question, folder, pandas.concat(voxels, ignore_index=True) if voxels else None)
+    stored = pandas.concat(voxels, ignore_index=True) if voxels else None
+    features = rng.normal(0, 1, (cases, 1, 4)).astype(np.float32)
+    outputs = None if question.dense else rng.normal(0, 1, (cases, 1, len(question.classes))).astype(np.float32)
+    return Predictions(table, question, folder, stored, features, outputs)
 
 
 def _answer(question: Question, number: int, rng: np.random.Generator, folder: Path) -> dict:

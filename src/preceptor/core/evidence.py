@@ -54,12 +54,17 @@ class Predictions:
         folder: Folder that map paths are relative to.
         voxels: For dense answers, a keyed random sample of voxels with all probabilities and the truth:
             columns ``key, truth`` (class index) and ``probability_<class>``.
+        features: ``(row, member, width)`` last features of the networks, and
+        outputs: ``(row, member, channel)`` what they said before it was read as probabilities: both only while a
+            safeguard that reads them is fitted, never stored.
     """
 
     table: pandas.DataFrame
     question: Question
     folder: Path
     voxels: pandas.DataFrame | None = None
+    features: np.ndarray | None = None
+    outputs: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -74,7 +79,8 @@ class Predictions:
             kept = set(table[by].itertuples(index=False, name=None))
             mine = [row in kept for row in voxels[by].itertuples(index=False, name=None)]
             voxels = voxels[mine].reset_index(drop=True)
-        return replace(self, table=table, voxels=voxels)
+        features, outputs = (None if each is None else each[mask] for each in (self.features, self.outputs))
+        return replace(self, table=table, voxels=voxels, features=features, outputs=outputs)
 
     def role(self, *roles: str) -> Predictions:
         """The rows of these roles."""

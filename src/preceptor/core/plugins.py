@@ -79,10 +79,12 @@ class Decoded(NamedTuple):
     Args:
         probability: ``(batch, class, *space)`` probabilities, or ``(batch, quantity)`` values for regression.
         uncertainty: ``(batch, *space)`` in 0..1 where the objective defines one (evidential), else None.
+        variance: ``(batch, quantity)`` of the noise around the value where the objective foretells one (gaussian).
     """
 
     probability: Tensor
     uncertainty: Tensor | None = None
+    variance: Tensor | None = None
 
 
 @runtime_checkable
@@ -306,7 +308,9 @@ class Prediction:
         affine_mm: Of the prepared grid.
         uncertainty: One number in 0..1 for the case; of a dense answer the mean over what is labelled as a structure,
             or over all of it where there is none.
-        parts: Uncertainty by its source ("data", "model" …) and other per-case numbers safeguards leave.
+        parts: Uncertainty by its source and other per-case numbers that safeguards leave. ``aleatoric`` (data) and
+            ``epistemic`` (model), in nats or in the unit of a regressed quantity, stand here where there are several
+            passes or members, or an objective that tells them apart.
         accepted: False once a safeguard refuses.
         reasons: Why it was refused, in plain words.
         sample: The prepared input (for input control).
@@ -315,6 +319,11 @@ class Prediction:
         voxel_sample: For dense answers, voxels kept with all probabilities: ``index`` ``(voxel,)`` into the flattened
             grid, ``probability`` ``(voxel, class)`` float32.
         mask: For dense answers of a bundle, the label map in file values on the grid the image came in.
+        pass_uncertainty: ``(member * pass,)`` the objective's own uncertainty of every pass, where it has one.
+        pass_variance: ``(member * pass, quantity)`` noise foretold by every pass, where the objective foretells it.
+        features: ``(member, width)`` pooled last features of a plain pass; only where a safeguard `reads_features`.
+        outputs: ``(member, channel)`` what the networks said before it was read as probabilities, likewise; None
+            where there is one per voxel.
     """
 
     key: str
@@ -332,6 +341,20 @@ class Prediction:
     passes: np.ndarray | None = None
     voxel_sample: dict[str, np.ndarray] | None = None
     mask: Image | None = None
+    pass_uncertainty: np.ndarray | None = None
+    pass_variance: np.ndarray | None = None
+    features: np.ndarray | None = None
+    outputs: np.ndarray | None = None
+
+    @property
+    def data_uncertainty(self) -> float:
+        """What the image itself leaves open (aleatoric); NaN where nothing told it apart. See `parts`."""
+        return self.parts.get("aleatoric", float("nan"))
+
+    @property
+    def model_uncertainty(self) -> float:
+        """What the model does not know (epistemic); NaN where nothing told it apart. See `parts`."""
+        return self.parts.get("epistemic", float("nan"))
 
     def refuse(self, reason: str) -> None:
         self.accepted = False
@@ -345,8 +368,13 @@ class Safeguard(Protocol):
     Three optional parts beside the call, used in this order:
     ``passes() -> list[Pass]``: further forward passes; their probabilities are averaged (voxel by voxel when dense).
     ``recalibrate(probability: Tensor (batch, class, *space)) -> Tensor``: pointwise, streams with the windows.
+    ``keeps_answer = False`` says that it may move a probability across the point where the answer changes.
     ``fit(predictions: Predictions, samples: Callable[[], Iterator[Sample]]) -> State`` and ``with_state(state)``:
     ``fit_role`` names the role it is fitted on ("calibrate" by default).
+
+    With ``reads_features = True`` the `Prediction` and the `Predictions` it gets hold ``features`` and ``outputs`` (one
+    more plain pass of each network), and ``fit`` gets a third argument ``answers(role) -> Predictions``: the plain
+    answers to the cases of any role, "train" for one.
     """
 
     def __call__(self, prediction: Prediction) -> Prediction: ...

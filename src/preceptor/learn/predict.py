@@ -109,8 +109,12 @@ def _predict_whole(
     own = [answer.uncertainty.float().mean() for answer in answers if answer.uncertainty is not None]
     if own:
         prediction.uncertainty = float(torch.stack(own).mean())
+        prediction.pass_uncertainty = torch.stack(own).double().cpu().numpy()
     elif not question.is_regression:
         prediction.uncertainty = float(_entropy(probability, question.exclusive))
+    noise = [answer.variance[0] for answer in answers if answer.variance is not None]
+    if noise:
+        prediction.pass_variance = torch.stack(noise).double().cpu().numpy()
     return prediction
 
 

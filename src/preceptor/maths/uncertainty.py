@@ -45,3 +45,45 @@ def decompose(members: np.ndarray, exclusive: bool = True) -> Uncertainty:
     if not exclusive:
         total, aleatoric = total.mean(-1), aleatoric.mean(-1)
     return Uncertainty(total, aleatoric, total - aleatoric)
+
+
+def decompose_dirichlet(probability: np.ndarray, vacuity: np.ndarray) -> Uncertainty:
+    """Take the entropy of averaged evidential answers apart.
+
+    A Dirichlet distribution is known from its mean and its vacuity: ``S = K / vacuity``, ``alpha = S mean``. Its
+    expected entropy is what the data leave open; what the distribution itself leaves open, and by how much the members
+    differ, is the model's.
+
+    Args:
+        probability: ``(member, ..., class)`` means.
+        vacuity: ``(member, ...)`` above 0, 1 at most.
+
+    Source: Malinin & Gales 2018 (arXiv:1802.10501), eq. 13 and 14; `decompose` for the members.
+    """
+    from scipy.special import digamma
+
+    probability = np.asarray(probability, dtype=np.float64)
+    total = (probability.shape[-1] / np.asarray(vacuity, dtype=np.float64))[..., None]
+    expected = -np.sum(probability * (digamma(probability * total + 1) - digamma(total + 1)), axis=-1)
+    entire = entropy(probability.mean(0))
+    aleatoric = expected.mean(0)
+    return Uncertainty(entire, aleatoric, entire - aleatoric)
+
+
+def decompose_gaussian(mean: np.ndarray, variance: np.ndarray) -> Uncertainty:
+    """Take the variance of a mixture of normal answers apart.
+
+    Args:
+        mean: ``(member, ...)``.
+        variance: ``(member, ...)`` that each member foretells.
+
+    Returns:
+        Variances: ``total = mean(variance + mean^2) - mean(mean)^2``, of which the mean of the variances is the data's
+        and the (population) variance of the means is the model's.
+
+    Source: Lakshminarayanan 2017 (arXiv:1612.01474), section 2.4.
+    """
+    mean = np.asarray(mean, dtype=np.float64)
+    aleatoric = np.asarray(variance, dtype=np.float64).mean(0)
+    epistemic = mean.var(0)
+    return Uncertainty(aleatoric + epistemic, aleatoric, epistemic)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,11 @@ from preceptor.core.files import digest_file
 from preceptor.core.plugins import Pass, Prediction, Task
 from preceptor.intake.read import open_case
 from preceptor.intake.write import write_map
+from preceptor.learn.features import observe
 from preceptor.learn.model import Model
 from preceptor.prepare.compose import resample_like
+
+from .splitting import split_uncertainty
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,13 @@ class Answering:
         model: The networks.
         safeguards: Fitted, in the order they act.
         states: What each was fitted to; None where nothing is fitted.
+        observing: Leave every case's features in its prediction whether or not a safeguard reads them.
     """
 
     model: Model
     safeguards: tuple[Any, ...] = ()
     states: tuple[Any, ...] = ()
+    observing: bool = False
 
     @property
     def passes(self) -> list[Pass]:
@@ -55,7 +60,11 @@ class Answering:
     def __call__(self, sample: Sample, voxels: np.random.Generator | None = None) -> Prediction:
         """Predict a prepared sample and pass the answer through every safeguard."""
         prediction = self.model(sample, passes=self.passes, recalibrate=self.recalibrate, voxels=voxels)
+        split_uncertainty(prediction)
         prediction.sample = sample
+        if self.observing or any(map(_reads_features, self.safeguards)):
+            observed = observe(self.model, sample)
+            prediction.features, prediction.outputs = observed.features, observed.outputs
         for safeguard in self.safeguards:
             prediction = safeguard(prediction)
         prediction.sample = None
@@ -80,6 +89,15 @@ def fit_safeguards(
         Refusal: A safeguard's role has no case: what it promises would be void.
     """
     answering = Answering(model)
+    plain: dict[str, Predictions] = {}
+
+    def answers(role: str) -> Predictions:
+        """Plain answers with features; asked once for all safeguards, since they are before any."""
+        if role not in plain:
+            observing = Answering(model, observing=True)
+            plain[role] = answer_cases(observing, cohort.with_role(role), cohort, store, task, seed=seed)
+        return plain[role]
+
     for safeguard in given:
         state = None
         if hasattr(safeguard, "fit"):
@@ -95,12 +113,14 @@ def fit_safeguards(
                     code="no_calibrate_cases",
                 )
             tell(f"fitting {name} on {len(cases)} {role} cases")
-            predictions = answer_cases(answering, cases, cohort, store, task, seed=seed)
+            reads = _reads_features(safeguard)
+            asked = replace(answering, observing=reads)
+            predictions = answer_cases(asked, cases, cohort, store, task, seed=seed)
 
             def samples(role: str = "train") -> Iterator[Sample]:
                 return (store.sample(case.key) for case in cohort.with_role(role))
 
-            state = safeguard.fit(predictions, samples)
+            state = safeguard.fit(predictions, samples, *([answers] if reads else []))
             safeguard = safeguard.with_state(state)
         answering = Answering(model, (*answering.safeguards, safeguard), (*answering.states, state))
     return answering
@@ -131,7 +151,7 @@ def answer_cases(
         maps: Folder for dense answers, each on its original grid; None writes none.
         progress: Called with the number of cases done.
     """
-    rows, voxels = [], []
+    rows, voxels, features, outputs = [], [], [], []
     for done, case in enumerate(cases):
         sample = store.sample(case.key)
         key = int.from_bytes(hashlib.sha256(f"{seed}|{case.key}".encode()).digest()[:7], "big")
@@ -139,11 +159,23 @@ def answer_cases(
         rows.append(_row(prediction, case, sample, cohort, task, fit) | _dense(prediction, case, cohort, task, maps))
         if prediction.voxel_sample:
             voxels.append(_voxels(prediction, sample, task))
+        features.append(prediction.features)
+        outputs.append(prediction.outputs)
         if progress:
             progress(done + 1)
     table = pandas.DataFrame(rows)
     folder = maps.parent if maps is not None else cohort.root
-    return Predictions(table, task.question, folder, pandas.concat(voxels, ignore_index=True) if voxels else None)
+    sampled = pandas.concat(voxels, ignore_index=True) if voxels else None
+    return Predictions(table, task.question, folder, sampled, _stacked(features), _stacked(outputs))
+
+
+def _reads_features(safeguard: Any) -> bool:
+    return bool(getattr(safeguard, "reads_features", False))
+
+
+def _stacked(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    given = [each for each in arrays if each is not None]
+    return np.stack(given) if given and len(given) == len(arrays) else None
 
 
 def _chain(functions: Sequence[Callable[[torch.Tensor], torch.Tensor]]) -> Callable[[torch.Tensor], torch.Tensor]:

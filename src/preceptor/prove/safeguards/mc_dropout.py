@@ -52,8 +52,10 @@ class McDropout:
         if prediction.passes is None:
             return prediction
         if prediction.question.is_regression:
-            prediction.parts["epistemic"] = float(prediction.passes[:, 0].std(ddof=1))
+            prediction.parts.setdefault("epistemic", float(prediction.passes[:, 0].std(ddof=1)))
             return prediction
         parts = decompose(prediction.passes, prediction.question.exclusive)
-        prediction.parts |= {"aleatoric": float(parts.aleatoric), "epistemic": float(parts.epistemic)}
+        # What stands there already was told apart by an objective that knows more (evidential, gaussian).
+        found = {"aleatoric": float(parts.aleatoric), "epistemic": float(parts.epistemic)}
+        prediction.parts = found | prediction.parts
         return prediction
