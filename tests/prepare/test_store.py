@@ -72,6 +72,27 @@ def test_a_header_that_claims_too_much_is_refused_before_it_is_read(tmp_path):
         PreparedCase(path)
 
 
+def test_a_large_case_that_is_read_often_is_held_in_memory_within_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("preceptor.prepare.prepared._LARGE", 1)
+    cohort = volumes(tmp_path)
+    store = prepared(cohort)
+    key = store.keys[0]
+    before = {name: image.array.copy() for name, image in store.sample(key).images.items()}
+
+    def read_all():
+        case = store.prepared(key)
+        for _ in range(3):
+            case.fetch_ahead(case.grids[0], (0,) * len(case.grids[0].shape), case.grids[0].shape)
+        return store.prepared(key)
+
+    store.memory_mb = 0.0
+    assert not read_all().is_held, "there is no memory for it"
+    store.memory_mb = 1024.0
+    assert read_all().is_held
+    for name, image in store.sample(key).images.items():
+        assert (image.array == before[name]).all()
+
+
 def test_a_second_call_finds_everything_done(tmp_path):
     cohort = volumes(tmp_path)
     before = files(prepared(cohort))

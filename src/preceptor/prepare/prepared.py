@@ -83,6 +83,8 @@ class PreparedCase:
         self._known: dict[str, Image] = {}
         self._centres: dict[int, np.ndarray] = {}
         self._asked: dict[str, np.ndarray] = {}
+        self._read = 0
+        self.is_held = False
         self.shown: dict[tuple, Sample] = {}  # for whoever draws from the case, as long as it is open
         self._images: Mapping[str, Any] = record["images"]
         self._masks: Mapping[str, Any] = record["masks"]
@@ -93,6 +95,32 @@ class PreparedCase:
     def nbytes(self) -> int:
         """Of its file."""
         return len(self._bytes)
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether as much was read of its large arrays, patch by patch, as the file holds: holding it would have paid."""
+        return self._read >= self.nbytes and hasattr(mmap, "MADV_HUGEPAGE")
+
+    def hold(self) -> None:
+        """Read the whole file into memory of this process's own.
+
+        A map of a file has pages of 4 kB, and a patch of a large volume lies in thousands of them: looking each up takes as
+        long as copying. Memory of one's own has pages of 2 MB.
+        """
+        held = mmap.mmap(-1, self.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        held.madvise(mmap.MADV_HUGEPAGE)
+        with self._path.open("rb", buffering=0) as file:
+            read, view = 0, memoryview(held)
+            while read < self.nbytes:
+                more = file.readinto(view[read:])
+                if not more:
+                    raise PrepareError(
+                        "a prepared case changed while in use", where=self._path.name, code="prepared_damaged"
+                    )
+                read += more
+        self._bytes, self.is_held = held, True
+        self._known.clear()
+        self.shown.clear()
 
     @classmethod
     def is_whole(cls, path: Path) -> bool:
@@ -132,9 +160,12 @@ class PreparedCase:
             grid: Whose arrays.
             first, shape: Of the patch, in voxels; it may reach beyond the image.
         """
+        if self.is_held:
+            return
         for name in (*(f"image:{view}" for view in grid.views), *(f"mask:{mask}" for mask in grid.masks)):
             array = self._array(name)
             if array.nbytes >= _LARGE and hasattr(self._bytes, "madvise"):
+                self._read += array.nbytes * math.prod(shape) // math.prod(grid.shape)
                 self._ask_for(name, array, grid, first, shape)
 
     def _ask_for(self, name: str, array: np.ndarray, grid: Grid, first: Sequence[int], shape: Sequence[int]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch.utils.data import get_worker_info
 
 from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import PreceptorError, PrepareError
@@ -51,6 +52,8 @@ class Store:
         task: Reads the masks.
         memory_mb: How much of the files a process keeps mapped: what was read last is read again without asking the disk.
             The system takes the memory back when something else needs it. None for half of the machine's memory.
+            All processes together hold up to half as much again in memory of their own: of large cases that were read
+            as often as they are large.
     """
 
     def __init__(
@@ -72,13 +75,14 @@ class Store:
         self._task = task
         self._open: OrderedDict[str, PreparedCase] = OrderedDict()
         self._mapped = 0
+        self._held = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
         return tuple(self._cases)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": OrderedDict(), "_mapped": 0}  # a worker maps the files for itself
+        return {**self.__dict__, "_open": OrderedDict(), "_mapped": 0, "_held": 0}  # a worker maps the files for itself
 
     def prepared(self, key: str) -> PreparedCase:
         """The case as it lies on the disk.
@@ -93,15 +97,26 @@ class Store:
             case = self._open[name] = PreparedCase(self.folder / name)
             self._mapped += case.nbytes
             while len(self._open) > _MOST_OPEN or (len(self._open) > 1 and self._mapped > self.memory_mb * 2**20):
-                self._mapped -= self._open.popitem(last=False)[1].nbytes
+                self._let_go(self._open.popitem(last=False)[1])
         else:
             self._open.move_to_end(name)
+        if case.is_worn and not case.is_held and self._held + case.nbytes <= self._most_held():
+            case.hold()
+            self._held += case.nbytes
         return case
+
+    def _let_go(self, case: PreparedCase) -> None:
+        self._mapped -= case.nbytes
+        self._held -= case.nbytes if case.is_held else 0
+
+    def _most_held(self) -> float:
+        worker = get_worker_info()
+        return self.memory_mb * 2**19 / (1 if worker is None else worker.num_workers)
 
     def close(self) -> None:
         """Let go of every mapped file; what is read next is mapped again."""
         self._open.clear()
-        self._mapped = 0
+        self._mapped = self._held = 0
 
     def sample(self, key: str) -> Sample:
         """A prepared case. Its arrays are mapped: what is not looked at is not read.
