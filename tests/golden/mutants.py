@@ -608,3 +608,38 @@ MUTANTS += [
         "scale * probability.clamp_min(FLOOR).log()",
     ),
 ]
+
+# Groups drawn as if independent of the class, and the worst-off raised.
+MUTANTS += [
+    Mutant("L8.2", "maths.group_weights", "of_group * of_class / (number", "of_group * of_class / (len(group)"),
+    Mutant("L8.2", "maths.group_weights", "known & (group == each) & (truth == one)", "known & (group == each)"),
+    Mutant("L8.2", "learn.methods.reweighing", "share * weight[case]", "share * np.sqrt(weight[case])"),
+    Mutant("L8.3", "maths.group_weights", "share * torch.exp(rate *", "share * torch.exp(-rate *"),
+    Mutant("L8.3", "maths.group_weights", "return raised / raised.sum()", "return raised"),
+    Mutant("L8.3", "learn.methods.group_dro", "here.sum() / here.clamp", "1.0 / here.clamp"),
+    Mutant("L8.3", "learn.methods.group_dro", "counts * losses)", "losses)"),
+    Mutant("L8.3", "learn.methods.group_dro", "field * self.classes + target", "field + target"),
+]
+
+# Readers: agreement, intraclass correlation, several readers of several cases.
+MUTANTS += [
+    Mutant("L14.9", "maths.agreement", '"linear": 1 - distance, ', '"linear": 1 - distance**2, '),
+    Mutant("L14.9", "maths.agreement", "np.outer(rows, columns)).sum()", "np.outer(rows, rows)).sum()"),
+    Mutant("L14.9", "maths.agreement", "(counts * (counts - 1)).sum(1)", "(counts * counts).sum(1)"),
+    Mutant("L14.9", "maths.agreement", "used = counts.mean(0) / total", "used = counts.mean(0) / counts.mean(0).max()"),
+    Mutant("L14.9", "maths.agreement", "dtype=np.int64) * categories + np", "dtype=np.int64) + categories * np"),
+    Mutant("L14.10", "maths.agreement", "raters * (squares.raters - noise) / subjects", "(squares.raters - noise)"),
+    Mutant("L14.10", "maths.agreement", 'noise = squares.within if form[0] == "1"', 'noise = squares.within if form[0] == "3"'),
+    Mutant("L14.10", "maths.agreement", "(subjects - (form[0] == ", "(subjects - (form[0] != "),
+    Mutant("L14.10", "maths.agreement", "across / (raters - 1)", "across / raters"),
+    Mutant("L14.10", "maths.agreement", 'if form[-1] == "k":', 'if form[-1] == "1":'),
+    Mutant("L14.10", "maths.agreement", "(subjects - 1) / (subjects * (1 - single))", "/ (1 - single)"),
+    Mutant("L14.11", "maths.reader_study", "shared = readers * max(second - third, 0.0)", "shared = readers * (second - third)"),
+    Mutant("L14.11", "maths.reader_study", "shared = readers * max(second - third, 0.0)", "shared = max(second - third, 0.0)"),
+    Mutant("L14.11", "maths.reader_study", "both**2 / (interaction**2 / cells)", "float(cells)"),
+    Mutant("L14.11", "maths.reader_study", "same_test & ~same_reader, ~same_test & ~", "~same_test & ~same_reader, same_test & ~"),
+    Mutant("L14.11", "maths.reader_study", "centred * (len(flat) - 1) / len(flat)", "centred / (len(flat) - 1)"),
+    Mutant("L14.11", "maths.reader_study", "variance - first + (readers - 1)", "variance - first + readers"),
+    Mutant("L14.11", "maths.reader_study", "(high > low) + 0.5 * (high == low)", "(high > low) + 1.0 * (high == low)"),
+    Mutant("L14.11", "maths.reader_study", "max(of_case - of_both, 0.0))", "of_case - of_both)"),
+]

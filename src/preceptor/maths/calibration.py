@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .intervals import Statistic
+from .logistic import logistic_regression
 
 #: Temperatures are sought between these: a separable calibration set would drive them to 0.
 TEMPERATURES = (0.05, 20.0)
@@ -148,31 +149,14 @@ def recalibration_line(truth: np.ndarray, probability: np.ndarray) -> Recalibrat
     Source: Cox 1958 (Two further applications); Van Calster 2019.
     """
     design = np.stack([np.ones(len(truth)), logit(probability)], 1)
-    fitted = _newton(design, np.asarray(truth, dtype=np.float64), np.zeros(len(truth)))
+    fitted = logistic_regression(design, np.asarray(truth, dtype=np.float64), np.zeros(len(truth)))
     return Recalibration(float("nan"), float("nan")) if fitted is None else Recalibration(*map(float, fitted))
 
 
 def calibration_in_the_large(truth: np.ndarray, probability: np.ndarray) -> float:
     """The intercept with the slope held at 1: below 0, risks are overestimated on average; NaN with one class."""
-    fitted = _newton(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), logit(probability))
+    fitted = logistic_regression(np.ones((len(truth), 1)), np.asarray(truth, dtype=np.float64), logit(probability))
     return float("nan") if fitted is None else float(fitted[0])
-
-
-def _newton(design: np.ndarray, truth: np.ndarray, offset: np.ndarray) -> np.ndarray | None:
-    """Logistic regression; None where it does not settle."""
-    coefficients = np.zeros(design.shape[1])
-    for _ in range(100):
-        fitted = 1 / (1 + np.exp(-np.clip(design @ coefficients + offset, -500, 500)))
-        information = design.T @ (design * (fitted * (1 - fitted))[:, None])
-        gradient = design.T @ (truth - fitted)
-        if not np.isfinite(information).all() or np.linalg.cond(information) > 1e14:
-            return None
-        step = np.linalg.solve(information, gradient)
-        step *= min(1.0, 5.0 / max(np.abs(step).max(), 1e-300))  # a first step too long may never come back
-        coefficients += step
-        if np.abs(step).max() < 1e-11:
-            return coefficients
-    return None
 
 
 def observed_to_expected(truth: np.ndarray, probability: np.ndarray) -> float:
