@@ -633,7 +633,7 @@ MUTANTS += [
     Mutant("L14.10", "maths.agreement", "(subjects - (form[0] == ", "(subjects - (form[0] != "),
     Mutant("L14.10", "maths.agreement", "across / (raters - 1)", "across / raters"),
     Mutant("L14.10", "maths.agreement", 'if form[-1] == "k":', 'if form[-1] == "1":'),
-    Mutant("L14.10", "maths.agreement", "(subjects - 1) / (subjects * (1 - single))", "/ (1 - single)"),
+    Mutant("L14.10", "maths.agreement", "raters * single * (subjects - 1) /", "raters * single /"),
     Mutant("L14.11", "maths.reader_study", "shared = readers * max(second - third, 0.0)", "shared = readers * (second - third)"),
     Mutant("L14.11", "maths.reader_study", "shared = readers * max(second - third, 0.0)", "shared = max(second - third, 0.0)"),
     Mutant("L14.11", "maths.reader_study", "both**2 / (interaction**2 / cells)", "float(cells)"),
