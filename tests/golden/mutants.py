@@ -629,17 +629,56 @@ MUTANTS += [
     Mutant("L14.9", "maths.agreement", "used = counts.mean(0) / total", "used = counts.mean(0) / counts.mean(0).max()"),
     Mutant("L14.9", "maths.agreement", "dtype=np.int64) * categories + np", "dtype=np.int64) + categories * np"),
     Mutant("L14.10", "maths.agreement", "raters * (squares.raters - noise) / subjects", "(squares.raters - noise)"),
-    Mutant("L14.10", "maths.agreement", 'noise = squares.within if form[0] == "1"', 'noise = squares.within if form[0] == "3"'),
+    Mutant(
+        "L14.10",
+        "maths.agreement",
+        'noise = squares.within if form[0] == "1"',
+        'noise = squares.within if form[0] == "3"',
+    ),
     Mutant("L14.10", "maths.agreement", "(subjects - (form[0] == ", "(subjects - (form[0] != "),
     Mutant("L14.10", "maths.agreement", "across / (raters - 1)", "across / raters"),
     Mutant("L14.10", "maths.agreement", 'if form[-1] == "k":', 'if form[-1] == "1":'),
     Mutant("L14.10", "maths.agreement", "raters * single * (subjects - 1) /", "raters * single /"),
-    Mutant("L14.11", "maths.reader_study", "shared = readers * max(second - third, 0.0)", "shared = readers * (second - third)"),
-    Mutant("L14.11", "maths.reader_study", "shared = readers * max(second - third, 0.0)", "shared = max(second - third, 0.0)"),
+    Mutant(
+        "L14.11",
+        "maths.reader_study",
+        "shared = readers * max(second - third, 0.0)",
+        "shared = readers * (second - third)",
+    ),
+    Mutant(
+        "L14.11",
+        "maths.reader_study",
+        "shared = readers * max(second - third, 0.0)",
+        "shared = max(second - third, 0.0)",
+    ),
     Mutant("L14.11", "maths.reader_study", "both**2 / (interaction**2 / cells)", "float(cells)"),
-    Mutant("L14.11", "maths.reader_study", "same_test & ~same_reader, ~same_test & ~", "~same_test & ~same_reader, same_test & ~"),
+    Mutant(
+        "L14.11",
+        "maths.reader_study",
+        "same_test & ~same_reader, ~same_test & ~",
+        "~same_test & ~same_reader, same_test & ~",
+    ),
     Mutant("L14.11", "maths.reader_study", "centred * (len(flat) - 1) / len(flat)", "centred / (len(flat) - 1)"),
     Mutant("L14.11", "maths.reader_study", "variance - first + (readers - 1)", "variance - first + readers"),
     Mutant("L14.11", "maths.reader_study", "(high > low) + 0.5 * (high == low)", "(high > low) + 1.0 * (high == low)"),
     Mutant("L14.11", "maths.reader_study", "max(of_case - of_both, 0.0))", "of_case - of_both)"),
+]
+
+# Spread over seeds.
+MUTANTS += [
+    Mutant("L14.13", "maths.seeds", "given.std(ddof=1)", "given.std(ddof=0)"),
+    Mutant("L14.13", "maths.seeds", "deviation / np.sqrt(number)", "deviation"),
+    Mutant("L14.13", "maths.seeds", "stdtrit(number - 1, (1 + level) / 2)", "stdtrit(number, (1 + level) / 2)"),
+    Mutant(
+        "L14.13",
+        "maths.seeds",
+        "2 * stdtr(found.number - 1, -abs(statistic))",
+        "stdtr(found.number - 1, -abs(statistic))",
+    ),
+    Mutant(
+        "L14.13",
+        "maths.seeds",
+        "np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)",
+        "np.asarray(first, dtype=np.float64) - np.mean(second)",
+    ),
 ]
