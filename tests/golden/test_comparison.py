@@ -7,6 +7,7 @@ import pytest
 
 from preceptor.maths.comparison import benjamini_hochberg, bonferroni, delong, holm, mcnemar, net_benefit
 from preceptor.maths.intervals import clopper_pearson, wilson
+from preceptor.maths.seeds import paired_over_seeds, spread
 
 GOLDEN = {"abs": 1e-6}
 
@@ -70,3 +71,39 @@ def test_intervals_of_a_proportion():
     assert clopper_pearson(9, 10)[:2] == pytest.approx((0.554983883, 0.997471421), **GOLDEN)
     assert clopper_pearson(0, 10).lower == 0.0
     assert clopper_pearson(10, 10).upper == 1.0
+
+
+# ---------------------------------------------------------------- L14.13
+
+AREAS = (0.813, 0.961, 0.919, 0.934, 0.902)
+
+
+@pytest.mark.answer("L14.13")
+def test_one_run_is_not_a_result():
+    from scipy import stats
+
+    found = spread(AREAS)
+    assert (found.mean, found.deviation, found.number) == pytest.approx((0.906, 0.0562, 5), abs=5e-4)
+    assert found.deviation == pytest.approx(0.0562, abs=5e-5)
+    assert (found.lowest, found.highest) == (0.813, 0.961)
+    expected = stats.t.interval(0.95, 4, loc=np.mean(AREAS), scale=stats.sem(AREAS))
+    assert found.interval[:2] == pytest.approx(expected, **GOLDEN)
+    alone = spread([0.9])
+    assert alone.interval is None and np.isnan(alone.deviation) and alone.mean == 0.9
+    for nothing in ([], [0.9, np.nan]):
+        with pytest.raises(ValueError, match="every seed"):
+            spread(nothing)
+
+
+@pytest.mark.answer("L14.13")
+def test_methods_are_compared_seed_by_seed():
+    from scipy import stats
+
+    other = np.array(AREAS) - (0.01, 0.02, 0.015, 0.01, 0.005)
+    found = paired_over_seeds(AREAS, other)
+    assert found.p == pytest.approx(stats.ttest_rel(AREAS, other).pvalue, **GOLDEN)
+    assert found.differences.mean == pytest.approx(0.012, **GOLDEN)
+    assert found.p < 0.01 < stats.ttest_ind(AREAS, other).pvalue, "what a seed brings to both cancels out"
+    assert paired_over_seeds(AREAS, AREAS).p == 1.0
+    with pytest.raises(ValueError, match="no pairs"):
+        paired_over_seeds(AREAS, AREAS[1:])
