@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from preceptor.maths.comparison import delong
-from preceptor.maths.reader_study import against_readers, dorfman_berbaum_metz, leave_out, obuchowski_rockette
+from preceptor.maths.reader_study import (
+    against_readers,
+    average_reader,
+    crossed,
+    dorfman_berbaum_metz,
+    leave_out,
+    leave_out_means,
+    obuchowski_rockette,
+)
 from preceptor.maths.roc import auroc
 
 
@@ -66,21 +74,38 @@ def test_the_model_is_held_against_the_average_reader():
     truth, scores = study(rng, tests=1, readers=5, cases=120)
     model = 3.0 * truth + rng.normal(size=120)
     found = against_readers(truth, model, scores[0])
-    assert found.difference == pytest.approx(found.model - found.readers.mean())
+    areas = np.array([auroc(truth, each) for each in scores[0]])
+    assert found.value == pytest.approx(auroc(truth, model) - areas.mean())
     assert found.lower > 0
     assert found.p < 0.05
     # Other readers might differ from these: their interval is the wider one.
     assert found.lower < found.fixed_lower < found.fixed_upper < found.upper
-    assert found.each[:, 0] == pytest.approx(found.model - found.readers)
+    assert found.each[:, 0] == pytest.approx(auroc(truth, model) - areas)
     pair = delong(truth, model, scores[0, 2])
     error = np.sqrt(pair.covariance[0, 0] + pair.covariance[1, 1] - 2 * pair.covariance[0, 1])
     assert (found.each[2, 2] - found.each[2, 0]) / 1.959964 == pytest.approx(error, rel=0.05)
+
+
+def test_means_are_left_out_and_compared_alike():
+    rng = np.random.default_rng(8)
+    seconds = rng.gamma(4, 10, (2, 4, 50)) + np.array([0.0, 6.0])[:, None, None]
+    clusters = np.repeat(np.arange(25), 2)
+    left = leave_out_means(seconds, clusters)
+    assert left.without[7, 1, 2] == pytest.approx(seconds[1, 2, clusters != 7].mean())
+    found = crossed(left)
+    assert found.random.difference == pytest.approx(seconds[0].mean() - seconds[1].mean())
+    # Of one figure without any correlation the fixed-reader error is that of a plain mean.
+    lone = crossed(leave_out_means(seconds))
+    plain = np.sqrt(seconds.var(axis=2, ddof=1).mean() / 50 * 2 / 4)
+    assert lone.fixed_readers.error == pytest.approx(plain, rel=0.15)
 
 
 def test_what_is_no_study():
     truth, scores = study(np.random.default_rng(6))
     with pytest.raises(ValueError, match="two readers"):
         obuchowski_rockette(truth, scores[:, :1])
+    with pytest.raises(ValueError, match="two readers"):
+        average_reader(leave_out_means(np.ones((1, 5))))
     with pytest.raises(ValueError, match="two readers"):
         against_readers(truth, scores[0, 0], scores[0, :1])
     scores[0, 1, 2] = np.nan

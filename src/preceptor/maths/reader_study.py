@@ -121,14 +121,37 @@ def leave_out(truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None
     return Left(areas.reshape(scores.shape[:-1]), without.reshape(size, *scores.shape[:-1]))
 
 
+def leave_out_means(values: np.ndarray, clusters: np.ndarray | None = None) -> Left:
+    """Means over cases (seconds, shares), each cluster of cases left out in turn: what `crossed` takes as well.
+
+    Args:
+        values: ``(..., case)``, none missing.
+        clusters: ``(case,)`` the patient of each case; by default every case is one of its own.
+
+    Raises:
+        ValueError: Fewer than two clusters, or a value is NaN.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    names = np.arange(values.shape[-1]) if clusters is None else np.asarray(clusters)
+    cluster = np.unique(names, return_inverse=True)[1]
+    if not np.isfinite(values).all() or len(cluster) == 0 or cluster.max() < 1:
+        raise ValueError("two patients, and a value of every reader for every case, are the least")
+    size = int(cluster.max()) + 1
+    flat = values.reshape(-1, values.shape[-1])
+    sums = np.stack([np.bincount(cluster, each, size) for each in flat], axis=1)
+    counts = np.bincount(cluster, minlength=size)[:, None]
+    without = (sums.sum(0) - sums) / (len(cluster) - counts)
+    return Left(values.mean(-1), without.reshape(size, *values.shape[:-1]))
+
+
 def obuchowski_rockette(
     truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None, level: float = 0.95
 ) -> ReaderStudy:
-    """Compare ways of reading that every reader used on every case (a fully crossed study).
+    """Compare ways of reading that every reader used on every case (a fully crossed study), by AUROC.
 
     Args:
         truth: ``(case,)`` 1 for positive, 0 for negative.
-        scores: ``(test, reader, case)``, two or more of each.
+        scores: ``(test, reader, case)``, two or more tests and readers.
         clusters: ``(case,)`` the patient of each case, left out together.
         level: Of the intervals.
 
@@ -137,14 +160,27 @@ def obuchowski_rockette(
 
     Source: Obuchowski & Rockette 1995; degrees of freedom: Hillis 2007 (Stat Med 26), eq. 17; jackknife covariances.
     """
+    return crossed(leave_out(truth, scores, clusters), level)
+
+
+def crossed(left: Left, level: float = 0.95) -> ReaderStudy:
+    """Obuchowski & Rockette's analysis of any figure that every reader has in every test.
+
+    Args:
+        left: The figures ``(test, reader)`` of `leave_out` or `leave_out_means`.
+        level: Of the intervals.
+
+    Raises:
+        ValueError: Fewer than two tests or readers.
+
+    Source: As `obuchowski_rockette`.
+    """
     from scipy.special import chdtrc, fdtrc, ndtri, stdtrit
 
-    scores = np.asarray(scores, dtype=np.float64)
-    if scores.ndim != 3 or min(scores.shape[:2]) < 2:
-        raise ValueError("scores are (test, reader, case), with two tests and two readers at least")
-    tests, readers, _ = scores.shape
-    left = leave_out(truth, scores, clusters)
     areas = left.areas
+    if areas.ndim != 2 or min(areas.shape) < 2:
+        raise ValueError("two tests and two readers are the least")
+    tests, readers = areas.shape
     variance, first, second, third = _covariances(left.covariance(), tests, readers)
     by_test, by_reader, centre = areas.mean(1), areas.mean(0), areas.mean()
     between = readers * ((by_test - centre) ** 2).sum() / (tests - 1)
@@ -161,7 +197,7 @@ def obuchowski_rockette(
 
     def contrast(spread: float, freedom: float) -> Contrast:
         error = float(np.sqrt(2 * max(spread, 0.0) / readers))
-        if spread < _NOTHING:  # scores that do not differ, but for rounding
+        if spread < _NOTHING:  # figures that do not differ, but for rounding
             p = 1.0 if between < _NOTHING else 0.0
             return Contrast(np.nan, freedom, p, difference, error, difference, difference)
         ratio = between / spread
@@ -226,24 +262,20 @@ def dorfman_berbaum_metz(truth: np.ndarray, scores: np.ndarray, clusters: np.nda
     return float(of_test / (of_reader + max(of_case - of_both, 0.0)))
 
 
-class AgainstReaders(NamedTuple):
-    """A model against readers of the same cases.
+class Average(NamedTuple):
+    """The mean over readers of one figure.
 
     Args:
-        model: AUROC of the model.
-        readers: ``(reader,)`` AUROC of each.
-        difference: Model minus the average reader.
-        lower, upper: Of the difference, for readers and cases like these.
-        p: Two-sided, for readers and cases like these.
+        value: The mean.
+        lower, upper: For readers and cases like these.
+        p: Two-sided, against 0, for readers and cases like these.
         freedom: Degrees of freedom.
-        fixed_lower, fixed_upper: Of the difference, for these very readers.
-        each: ``(reader, 3)`` model minus that reader, with the ends of its interval.
+        fixed_lower, fixed_upper: For these very readers.
+        each: ``(reader, 3)`` that reader's figure with the ends of its interval.
         level: Of the intervals.
     """
 
-    model: float
-    readers: np.ndarray
-    difference: float
+    value: float
     lower: float
     upper: float
     p: float
@@ -254,14 +286,54 @@ class AgainstReaders(NamedTuple):
     level: float
 
 
+def average_reader(left: Left, level: float = 0.95) -> Average:
+    """What the average reader reaches, for readers and cases like these.
+
+    Args:
+        left: The figures ``(reader,)`` of `leave_out` or `leave_out_means`, two readers or more.
+        level: Of the intervals.
+
+    Raises:
+        ValueError: Fewer than two readers.
+
+    Source: Hillis, Obuchowski & Berbaum 2005 (a single test): variance and degrees of freedom.
+    """
+    from scipy.special import ndtri, stdtr, stdtrit
+
+    if left.areas.ndim != 1 or len(left.areas) < 2:
+        raise ValueError("two readers are the least")
+    number, covariance = len(left.areas), left.covariance()
+    shared = float(covariance[~np.eye(number, dtype=bool)].mean())
+    between = float(left.areas.var(ddof=1))
+    spread = between + number * max(shared, 0.0)
+    freedom = (number - 1) * (spread / between) ** 2 if between > _NOTHING else np.inf
+    tail, value = (1 + level) / 2, float(left.areas.mean())
+    normal, finite = float(ndtri(tail)), np.isfinite(freedom)
+    error, fixed = np.sqrt(spread / number), np.sqrt(max(covariance.mean(), 0.0))
+    half = float(stdtrit(freedom, tail) if finite else normal) * error
+    z = abs(value) / error if error > 0 else np.inf if value else 0.0
+    own = np.sqrt(np.diag(covariance))
+    return Average(
+        value,
+        float(value - half),
+        float(value + half),
+        float(2 * stdtr(freedom if finite else 1e9, -z)),
+        float(freedom),
+        float(value - normal * fixed),
+        float(value + normal * fixed),
+        np.stack([left.areas, left.areas - normal * own, left.areas + normal * own], axis=1),
+        level,
+    )
+
+
 def against_readers(
     truth: np.ndarray,
     model: np.ndarray,
     readers: np.ndarray,
     clusters: np.ndarray | None = None,
     level: float = 0.95,
-) -> AgainstReaders:
-    """Does a model rank cases better than the average reader?
+) -> Average:
+    """Does a model rank cases better than the average reader? The AUROC of the model minus those of the readers.
 
     The model is one and not drawn from anything; readers and cases are. Each reader's difference from the model is
     what varies between readers, and the cases that all share move the differences together.
@@ -276,38 +348,8 @@ def against_readers(
     Raises:
         ValueError: Fewer than two readers; see `leave_out`.
 
-    Source: Hillis, Obuchowski & Berbaum 2005 (single test); Chakraborty 2017, ch. 22 (1T-RRRC: one standalone reader).
+    Source: As `average_reader`; the differences from one standalone reader: Chakraborty 2017, ch. 22 (1T-RRRC).
     """
-    from scipy.special import ndtri, stdtr, stdtrit
-
     readers = np.asarray(readers, dtype=np.float64)
-    if readers.ndim != 2 or len(readers) < 2:
-        raise ValueError("two readers are the least")
-    number = len(readers)
     left = leave_out(truth, np.concatenate([np.asarray(model, dtype=np.float64)[None], readers]), clusters)
-    gaps = Left(left.areas[0] - left.areas[1:], left.without[:, :1] - left.without[:, 1:])
-    covariance = gaps.covariance()
-    shared = float(covariance[~np.eye(number, dtype=bool)].mean())
-    between = float(gaps.areas.var(ddof=1))
-    spread = between + number * max(shared, 0.0)
-    freedom = (number - 1) * (spread / between) ** 2 if between > _NOTHING else np.inf
-    tail, difference = (1 + level) / 2, float(gaps.areas.mean())
-    error, fixed = np.sqrt(spread / number), np.sqrt(max(covariance.mean(), 0.0))
-    normal = float(ndtri(tail))
-    finite = np.isfinite(freedom)
-    half = float(stdtrit(freedom, tail) if finite else normal) * error
-    z = abs(difference) / error if error > 0 else np.inf if difference else 0.0
-    own = np.sqrt(np.diag(covariance))
-    return AgainstReaders(
-        float(left.areas[0]),
-        left.areas[1:],
-        difference,
-        difference - half,
-        difference + half,
-        float(2 * stdtr(freedom if finite else 1e9, -z)),
-        float(freedom),
-        float(difference - normal * fixed),
-        float(difference + normal * fixed),
-        np.stack([gaps.areas, gaps.areas - normal * own, gaps.areas + normal * own], axis=1),
-        level,
-    )
+    return average_reader(Left(left.areas[0] - left.areas[1:], left.without[:, :1] - left.without[:, 1:]), level)
