@@ -46,4 +46,4 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) runs demo scratch
+	rm -rf $(VENV) runs demo scratch recipes/scratch

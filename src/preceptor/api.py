@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from .core.cohort import Cohort
 from .core.errors import CohortError, Problem, RecipeError
-from .core.evidence import Evidence
+from .core.evidence import Evidence, Finding
 from .recipe.load import load_recipe
 from .recipe.resolve import Recipe
 from .run import Run
@@ -68,11 +68,16 @@ def run(
         stream=stream,
         trackers=trackers,
         source=source,
+        roots=roots,
     ).complete()
 
 
-def open_run(folder: str | Path) -> Run:
+def open_run(folder: str | Path, *, networks: Mapping[str, Any] | None = None) -> Run:
     """A run that is in a folder, to read or to seal.
+
+    Args:
+        folder: Of the run.
+        networks: As given to `run`, where the recipe names one of the caller's own.
 
     Raises:
         RecipeError: The folder holds no run.
@@ -85,7 +90,8 @@ def open_run(folder: str | Path) -> Run:
             expected="a folder that `preceptor run` made, with resolved.yaml in it",
             code="not_a_run",
         )
-    return Run(load_recipe(folder / "resolved.yaml"), folder, stream=None)
+    recipe = load_recipe(folder / "resolved.yaml", networks=tuple(networks or ()))
+    return Run(recipe, folder, stream=None, networks=networks)
 
 
 def report(folder: str | Path) -> Path:
@@ -227,6 +233,33 @@ def evaluate(
             "nothing to evaluate", expected="a bundle and a cohort, or --predictions FILE", code="nothing_to_evaluate"
         )
     return evaluate_bundle(Path(model), Path(cohort), Path(out), set or {})
+
+
+def compare(
+    *sources: str | Path, measures: Sequence[Any] | None = None, margin: float | None = None, level: float = 0.95
+) -> Finding:
+    """Compare two models on the cases that both answered, or the trainings of one recipe with several seeds.
+
+    Args:
+        sources: Folders of runs or of evaluations, or tables of predictions. Two are compared in pairs; three or more
+            are taken for one recipe with other seeds, and the spread over them is measured.
+        measures: Evaluators, as a recipe names them; the first one leads.
+        margin: The largest difference of the leading measure that does not matter (of two).
+        level: Of the intervals.
+
+    Raises:
+        CohortError: They share no case, were asked different questions, or hold different truths.
+    """
+    from .prove.comparing import compare as compare_two
+    from .prove.pairing import read_answers
+    from .prove.seeds import seed_spread
+
+    if len(sources) < 2:
+        raise RecipeError("nothing to compare with", expected="two runs or tables, or more", code="nothing_to_compare")
+    several = [read_answers(Path(each)) for each in sources]
+    if len(several) > 2:
+        return seed_spread(several, measures[0] if measures else None, level=level)
+    return compare_two(several[0], several[1], measures=measures, margin=margin, level=level)
 
 
 def predict(

@@ -30,6 +30,7 @@ class Run:
         stream: Where progress is told; None is quiet.
         trackers: ``tensorboard``, ``mlflow``.
         source: The recipe's own file, copied into the folder.
+        roots: Where given, the cohort's files must lie inside these folders, symbolic links followed.
     """
 
     def __init__(
@@ -43,11 +44,12 @@ class Run:
         stream: TextIO | None = sys.stderr,
         trackers: Sequence[str] = (),
         source: Path | None = None,
+        roots: Sequence[Path] | None = None,
     ) -> None:
         from .learn.journal import Journal
 
         self.recipe, self.folder, self.device = recipe, folder, device
-        self.rehearse, self.networks, self.source = rehearse, dict(networks or {}), source
+        self.rehearse, self.networks, self.source, self.roots = rehearse, dict(networks or {}), source, roots
         folder.mkdir(parents=True, exist_ok=True)
         self.journal = Journal(folder, stream, tuple(trackers))
 
@@ -84,12 +86,15 @@ class Run:
     def _checked_cohort(self) -> tuple[Cohort, list[Problem]]:
         """Build the cohort, look at every image once, merge identities, split; refuse what is not fit for use."""
         from .intake.checking import check_cohort, read_problems, write_problems
+        from .intake.confining import refuse_outside
         from .intake.rehearsal import few_cases
 
         stored, told = self.folder / "cohort.parquet", self.folder / "problems.json"
         if stored.exists() and told.exists():
             return Cohort.read(stored), read_problems(told)
         cohort = self._cohort()
+        if self.roots is not None:
+            refuse_outside(cohort, self.roots)
         who = f"{len({case.cluster for case in cohort})} patients" if cohort.knows_patients else "no patient is named"
         self.journal.say(f"cohort: {len(cohort)} cases, {who}")
         settings = (self.recipe.checks, self.recipe.split, self.recipe.seed)

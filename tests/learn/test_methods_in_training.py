@@ -43,6 +43,20 @@ def test_the_body_stays_still_until_it_is_freed(tmp_path):
     assert all(not torch.equal(both[name], source[name]) for name in body)
 
 
+def test_the_second_stage_learns_at_its_own_rate(tmp_path):
+    source_weights(tmp_path)
+    cohort, recipe = tiny_cohort(tmp_path / "data"), two_stage(tmp_path)
+    recipe.methods[0]["transfer"]["second_rate"] = 0.25
+    training = Training(recipe, cohort, workshop(tmp_path / "a", recipe), tmp_path / "a" / "fits" / "0", (), None)
+    for _ in range(2):
+        training.run_epoch()
+    training._set_learning_rate()
+    second = training.optimizer.param_groups[0]["lr"]
+    training.rate = 1.0
+    training._set_learning_rate()
+    assert second == pytest.approx(0.25 * training.optimizer.param_groups[0]["lr"]) and second > 0
+
+
 @pytest.mark.parametrize("after", [5, 9, 11])
 def test_two_stages_resume_to_the_same_bits(tmp_path, after):
     """Stopped with the body frozen, just freed, and well into the second stage (four steps an epoch)."""

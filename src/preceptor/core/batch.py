@@ -140,7 +140,9 @@ class Directive:
     Args:
         stop: End the training; the best weights are kept.
         rebuild_optimizer: What is frozen changed: make the optimizer and its schedule anew.
+        learning_rate_factor: All learning rates are multiplied by it from now on.
     """
 
     stop: bool = False
     rebuild_optimizer: bool = False
+    learning_rate_factor: float = 1.0

@@ -8,12 +8,11 @@ its own name. Parameters in `RESERVED` are handed in by the machinery and are no
 is the documentation (a summary line, Args, shapes, units, Returns, Raises, Source, Example). The classmethod `example`
 builds the smallest working instance: the contract tests run it.
 
-Any plug-in may have ``suits(question) -> bool``: the recipe check refuses it where it says no.
-
+Any plug-in may have ``suits(question) -> bool``: the recipe check refuses it where it says no; and
+``warn() -> Problem | None``: what the recipe check tells before any data is read.
 
 Anything fitted has ``fit(...) -> State`` and is applied with that state later: see `Fitted transforms` in `Transform`
-and
-`Safeguard`. Classes here are protocols: a plug-in satisfies its contract by having the methods and inherits nothing
+and `Safeguard`. Classes here are protocols: a plug-in satisfies its contract by having the methods and inherits nothing
 (methods and networks are `torch.nn.Module`).
 """
 
@@ -91,10 +90,8 @@ class Decoded(NamedTuple):
 class Dataset(Protocol):
     """``datasets/``: where do cases come from?
 
-
-    The constructor takes the reserved ``root: Path``, the folder that the recipe's paths are relative to. Reads
-    tables and
-    file names, never pixels. `cohort_root` is the folder that the cases' sources are relative to.
+    The constructor takes the reserved ``root: Path``, the folder that the recipe's paths are relative to. Reads tables
+    and file names, never pixels. `cohort_root` is the folder that the cases' sources are relative to.
     """
 
     def cases(self) -> Iterator[Case]: ...
@@ -126,21 +123,13 @@ class Check(Protocol):
 class Transform(Protocol):
     """``transforms/``: how is an image prepared or varied?
 
-
-
-    `draw` decides; what it returns is applied later: all `Spatial` ones of a case compose into one map and
-    one
+    `draw` decides; what it returns is applied later: all `Spatial` ones of a case compose into one map and one
     resampling, see `preceptor.core.applied`. A transform used for preparation must not draw from ``rng``. The sample
-    holds
-    images of one grid; in augmentation it is the patch, before it is
-
-    varied.
-
+    holds images of one grid; in augmentation it is the patch, before it is varied.
 
     Attributes:
         reads_pixels: False promises that `draw` looks at grids, labels and fields alone: the arrays it is shown may
-        then
-            be empty stand-ins of the right shape (NaN), and nothing is read from disk for it. Default True.
+            then be empty stand-ins of the right shape (NaN), and nothing is read from disk for it. Default True.
 
     Fitted transforms have ``fit(samples: Iterator[Sample]) -> State`` and ``with_state(state) -> Transform``.
     """
@@ -296,11 +285,8 @@ class Prediction:
     """One case's answer on its way through the safeguards.
 
     Args:
-        key: The
-
-            case.
-        question: What was
-            asked.
+        key: The case.
+        question: What was asked.
         probability: ``(class,)``, ``(quantity,)`` for regression; None when dense.
         label: ``(*space,)`` uint8 class index on the prepared grid; None unless dense.
         top_probability, doubt: ``(*space,)`` uint8 (255 = 1.0) of the labelled class and of the uncertainty; dense
@@ -384,7 +370,8 @@ class Safeguard(Protocol):
 class Evaluator(Protocol):
     """``evaluators/``: what do we measure?  Reads stored predictions, never the model.
 
-    ``suits(question) -> bool`` says which questions it can judge; the recipe check asks it.
+    ``suits(question) -> bool`` says which questions it can judge; the recipe check asks it. One that compares roles
+    names them in ``roles``; others get the test cases, and the external ones apart.
     """
 
     def suits(self, question: Question) -> bool: ...
@@ -396,11 +383,8 @@ class Evaluator(Protocol):
 class Explainer(Protocol):
     """``explainers/``: why did it answer so?
 
-    ``model(images) -> {name: tensor}`` is the network bound to the rest of the batch (`present`,
-
-    `fields`);
-    ``model.network`` is the `nn.Module`. ``target(outputs) -> (batch,)`` is what is
-    explained.
+    ``model(images) -> {name: tensor}`` is the network bound to the rest of the batch (`present`, `fields`);
+    ``model.network`` is the `nn.Module`. ``target(outputs) -> (batch,)`` is what is explained.
     Returns ``{view: (batch, *space)}`` on the input's grid.
     """
 

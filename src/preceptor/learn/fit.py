@@ -112,6 +112,7 @@ class Training:
 
         self.epoch = 0
         self.position = 0  # batches of this epoch already learnt from
+        self.rate = 1.0  # what methods have multiplied the learning rates by
         self.best: float | None = None
         self.scores: list[float] = []
         self.stopped = False
@@ -221,6 +222,7 @@ class Training:
         self.stopped = any(directive.stop for directive in directives)
         if any(directive.rebuild_optimizer for directive in directives):
             self.optimizer = self._make_optimizer()
+        self.rate *= math.prod(directive.learning_rate_factor for directive in directives)
         self.epoch += 1
         self.position = 0
         if better:
@@ -290,6 +292,7 @@ class Training:
             "methods": self.methods.state(),
             "epoch": self.epoch,
             "position": self.position,
+            "rate": self.rate,
             "best": self.best,
             "scores": self.scores,
             "stopped": self.stopped,
@@ -315,7 +318,7 @@ class Training:
         self.methods.load_state(state["methods"])
         self.optimizer = self._make_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.position = state["epoch"], state["position"]
+        self.epoch, self.position, self.rate = state["epoch"], state["position"], state["rate"]
         self.best, self.scores, self.stopped, self.sums = (
             state["best"],
             state["scores"],
@@ -394,7 +397,7 @@ class Training:
             higher_is_better=self.shop.higher_is_better,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
+            group["lr"] = group.setdefault("base_lr", group["lr"]) * factor * self.rate
 
     def _refuse_what_needs_a_whole_batch(self) -> None:
         several = self.settings.accumulate > 1 or self.shop.fabric.world_size > 1

@@ -37,6 +37,21 @@ def check(filled: Mapping[str, Any], folder: Folder, report: Report, networks: C
         _training(Train(**filled["train"]), made, report)
     check_question(filled, made, report, networks)
     _gates(filled, made, report)
+    _warnings(made, report)
+
+
+def _warnings(made: Mapping[str, list[Made]], report: Report) -> None:
+    for each in (one for section in made.values() for one in section):
+        problem = each.object.warn() if hasattr(each.object, "warn") else None
+        if problem is not None:
+            report.add(
+                each.path,
+                problem.what,
+                expected=problem.expected,
+                remedy=problem.remedy,
+                code=problem.code,
+                severity=problem.severity,
+            )
 
 
 def _same_twice(made: Mapping[str, list[Made]], report: Report) -> None:

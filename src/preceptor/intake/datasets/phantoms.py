@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import mkdtemp
 from typing import Annotated, Any, Literal
 
@@ -48,10 +48,11 @@ class Phantoms:
             turn by site.
         truth: Whether classification also keeps masks of the lesions, named ``lesion``.
         seed: Everything drawn follows from it.
-        folder: Where the study is written, relative to `root`.
+        folder: Where the study is written, inside `root`.
 
     Raises:
-        RecipeError: A spacing has not as many axes as the size, or PNG is asked of volumes.
+        RecipeError: A spacing has not as many axes as the size, PNG is asked of volumes, or the folder leads out of
+            `root`.
 
     Source: own generator; synthetic studies with a known answer as in ClinicaDL (Thibeau-Sutre et al. 2022).
 
@@ -98,6 +99,12 @@ class Phantoms:
                 expected="nifti, dicom or mixed for a size of three axes",
                 remedy="take another format, or two axes",
                 code="phantom_png_volume",
+            )
+        if PurePath(folder).is_absolute() or ".." in PurePath(folder).parts:
+            raise RecipeError(
+                "the phantoms' folder leads out of the recipe's",
+                expected="a name, or a path without '..' inside the recipe's folder",
+                code="phantom_folder",
             )
         self.root, self.task, self.visits, self.visits_per_patient = root, task, visits, visits_per_patient
         self.size, self.spacing_mm, self.views, self.missing_views = size, spacing_mm, views, missing_views

@@ -20,7 +20,8 @@ class EarlyStopping(nn.Module):
 
     Args:
         patience: Scored epochs to wait for a better score.
-        least_gain: What a score must be better by to count as better.
+        least_gain: What a score must be better by to end the wait. The weights kept are the best scored ones all the
+            same, however small their lead.
 
     Returns:
         From `after_epoch`: a `Directive` to stop, or None.

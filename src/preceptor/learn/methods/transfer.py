@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from preceptor.core.batch import Directive, EpochEnd
 from preceptor.core.cohort import Cohort
-from preceptor.core.errors import BundleError, RecipeError
+from preceptor.core.errors import BundleError, Problem, RecipeError
 from preceptor.core.files import refuse_bundle
 from preceptor.core.state import read_state
 from preceptor.maths.first_layer import for_channels
@@ -29,6 +30,7 @@ class Transfer(nn.Module):
         weights: A ``.safetensors`` file, or the folder of a run or a fit (its best weights), relative to the recipe.
         mode: "fine_tune" trains everything, "extractor" the head alone, "two_stage" the head, then everything.
         unfreeze_after: Epochs of the first of two stages; the optimizer is made anew then.
+        second_rate: What the learning rates are multiplied by in the second of two stages.
         head: Dotted name of the head, where the network does not say.
         root: Folder that `weights` is relative to.
 
@@ -53,6 +55,7 @@ class Transfer(nn.Module):
         weights: str,
         mode: Literal["fine_tune", "extractor", "two_stage"] = "fine_tune",
         unfreeze_after: Annotated[int, Ge(1)] = 10,
+        second_rate: Annotated[float, Gt(0), Le(1)] = 0.1,
         head: str | None = None,
         root: Path | None = None,
     ) -> None:
@@ -60,12 +63,21 @@ class Transfer(nn.Module):
         self.weights = weights
         self.mode = mode
         self.unfreeze_after = unfreeze_after
+        self.second_rate = second_rate
         self.head = head
         self.root = root
 
     @classmethod
     def example(cls) -> Transfer:
         return cls(weights="source.safetensors")
+
+    def warn(self) -> Problem | None:
+        """The weights may still be made, by a run that comes first: then they must be there when this one starts."""
+        try:
+            self._file()
+        except RecipeError as error:
+            return replace(error.problem, severity="warning")
+        return None
 
     def setup(self, network: Any, cohort: Cohort) -> None:
         object.__setattr__(self, "network", network)  # a reference: its parameters are not this method's
@@ -85,7 +97,7 @@ class Transfer(nn.Module):
             parameter.requires_grad_(True)
         for _, module in self._body:
             module.training = True
-        return Directive(rebuild_optimizer=True)
+        return Directive(rebuild_optimizer=True, learning_rate_factor=self.second_rate)
 
     def _body_parameters(self, head: str) -> Iterator[nn.Parameter]:
         for name, parameter in self.network.named_parameters():
