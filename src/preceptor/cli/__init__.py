@@ -22,6 +22,7 @@ VERBS = {
     "seal": ("seal:seal", "Seal a run into a bundle, if its gates hold."),
     "predict": ("predict:predict", "Predict images with a sealed bundle."),
     "evaluate": ("evaluate:evaluate", "Measure a bundle on a cohort, or anyone's stored predictions."),
+    "compare": ("compare:compare", "Compare two models on the same cases, or one recipe's seeds."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
     "show": ("show:show", "Show a plug-in's documentation and parameters, or what a bundle holds."),
