@@ -10,7 +10,8 @@ import pytest
 from preceptor.core.errors import PreceptorError
 from preceptor.core.evidence import Evidence, Finding
 
-from .material import QUESTIONS, cohort, predictions
+from .material import cohort
+from .measured import MEASURED, QUESTIONS, predictions, without_truth
 from .plugins import each, example
 
 
@@ -103,11 +104,15 @@ def test_no_rows_are_refused_or_undefined_and_never_a_number(slot, name, tmp_pat
         if not evaluator.suits(question):
             continue
         given = predictions(question, tmp_path)
-        unlabelled = type(given)(
-            given.table.assign(truth=_nothing(question), **({"truth_path": None} if question.dense else {})),
-            question,
-            given.folder,
-            None if given.voxels is None else given.voxels.assign(truth=-1),
+        unlabelled = (
+            without_truth(given)
+            if question in MEASURED.values()
+            else type(given)(
+                given.table.assign(truth=_nothing(question), **({"truth_path": None} if question.dense else {})),
+                question,
+                given.folder,
+                None if given.voxels is None else given.voxels.assign(truth=-1),
+            )
         )
         try:
             found = evaluator(unlabelled, cohort())

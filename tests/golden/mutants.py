@@ -682,3 +682,13 @@ MUTANTS += [
         "np.asarray(first, dtype=np.float64) - np.mean(second)",
     ),
 ]
+
+# Detection.
+MUTANTS += [
+    Mutant(
+        "L14.12", "maths.detection", "    hit = marks.lesion >= 0\n    best", "    hit = marks.lesion > 0\n    best"
+    ),
+    Mutant("L14.12", "maths.detection", "/ marks.images)", "/ len(np.unique(marks.lesion_image)))"),
+    Mutant("L14.12", "maths.detection", "np.maximum.at(best", "np.minimum.at(best"),
+    Mutant("L14.12", "maths.detection", "alarms <= rate", "alarms < 2 * rate"),
+]

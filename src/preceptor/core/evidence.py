@@ -38,7 +38,13 @@ class Question:
 
     @property
     def is_regression(self) -> bool:
-        return self.task == "regression"
+        """Whether the truth is measured rather than one of the classes: a number, a time, places or an image."""
+        return self.is_number or self.task in ("survival", "localisation", "translation")
+
+    @property
+    def is_number(self) -> bool:
+        """Whether truth and answer are one number each."""
+        return self.task in ("regression", "counting")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Predictions:
         table: One row per case (and fit): ``key, patient, cluster, role, fit, output, truth, answer,
             probability_<class>, uncertainty, accepted, reasons`` and the cohort's fields. ``truth`` and ``answer`` are
             class names (multi-label: JSON ``{class: 0/1/null}``), numbers, or for dense answers the path of a map.
-            Dense rows also hold ``hash`` and ``truth_path``.
+            Dense rows also hold ``hash`` and ``truth_path``. What other tasks store: see below.
         question: What was asked.
         folder: Folder that map paths are relative to.
         voxels: For dense answers, a keyed random sample of voxels with all probabilities and the truth:
@@ -57,6 +63,21 @@ class Predictions:
         features: ``(row, member, width)`` last features of the networks, and
         outputs: ``(row, member, channel)`` what they said before it was read as probabilities: both only while a
             safeguard that reads them is fitted, never stored.
+
+    What is stored for tasks whose truth is no class, by ``question.task``:
+
+    * ``survival``: ``truth_time`` of follow-up (in ``question.unit``) and ``truth_event``, 1 where it ended with the
+      event and 0 where without (NaN: unknown); ``answer``, a risk score, higher meaning sooner; ``survival_<time>``, the
+      predicted share without the event at that time, where the model has curves. The cohort's training cases may hold
+      the labels ``<question.target>_time`` and ``<question.target>_event``: the censoring is then estimated on them.
+    * ``counting`` and ``regression``: numbers in ``truth`` and ``answer``, in ``question.unit``.
+    * ``localisation``: JSON lists in ``truth`` and ``answer`` of ``{"box": [low corner…, high corner…]}`` or ``{"point":
+      […]}``, with ``label`` where there are several classes and ``score`` in the answer; in ``question.unit`` (``mm`` or
+      ``pixels``), the same for all rows. ``[]`` says that there is nothing, None that nobody looked.
+    * ``instances``: maps in ``truth_path`` and ``answer`` where every object has a number of its own, 0 the background.
+    * ``translation``: images in ``truth_path`` and ``answer``, and masks in ``region_path`` where errors in a region
+      count apart. ``truth_lesion`` and ``answer_lesion`` (0 or 1) say what a fixed detector, or a reader, sees in the
+      source and in the translation.
     """
 
     table: pandas.DataFrame

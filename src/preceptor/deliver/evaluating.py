@@ -25,9 +25,7 @@ def evaluate_predictions(path: Path, out: Path, settings: Mapping[str, Any]) -> 
         settings: ``{"evaluate": [...], "gates": [...]}`` in place of the defaults.
     """
     predictions = read_foreign(path)
-    rows = predictions.table.drop_duplicates("key").itertuples()
-    cases = tuple(Case(str(row.key), {}, patient=_text(row.patient), role=row.role) for row in rows)
-    return _judged(predictions, Cohort(cases, path.parent, path.stem), out, settings)
+    return _judged(predictions, _cohort_of(predictions, path), out, settings)
 
 
 def evaluate_bundle(bundle: Path, cohort: Path, out: Path, settings: Mapping[str, Any]) -> Evidence:
@@ -61,6 +59,23 @@ def read_cohort(source: Path) -> Cohort:
 
     recipe = load_recipe(source)
     return build_cohort(build("datasets", recipe.cohort, root=recipe.folder), recipe.study)
+
+
+def _cohort_of(predictions: Predictions, path: Path) -> Cohort:
+    """The cases of a table; with their follow-up, so that censoring is estimated on the training cases among them."""
+    rows = predictions.table.drop_duplicates("key").to_dict("records")
+    labels = [name for name in ("truth_time", "truth_event") if name in predictions.table]
+    cases = (
+        Case(
+            str(row["key"]),
+            {},
+            patient=_text(row["patient"]),
+            labels={name: row[name] for name in labels},
+            role=row["role"],
+        )
+        for row in rows
+    )
+    return Cohort(tuple(cases), path.parent, path.stem)
 
 
 def _judged(predictions: Predictions, cohort: Cohort, out: Path, settings: Mapping[str, Any]) -> Evidence:

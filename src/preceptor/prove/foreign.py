@@ -5,21 +5,32 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas
 
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions, Question
 
+from .places import labels_of
+from .survival import curve_columns, mean_survival_time
+
 _PREFIX = "probability_"
+
+#: Tasks whose tables a column ``task`` may name; of the rest the columns say enough.
+_TASKS = ("regression", "counting", "survival", "localisation", "translation", "instances")
 
 
 def read_foreign(path: Path) -> Predictions:
     """Read a table of predictions (``.csv`` or ``.parquet``).
 
     What was asked follows from the columns: ``probability_<class>`` and class names in ``truth`` mean classification;
-    ``truth`` holding JSON (``{"effusion": 1, "nodule": null}``) multi-label; numbers in ``truth`` and ``answer``
-    regression. ``key`` and ``truth`` are needed; ``patient`` clusters the intervals, ``role`` is ``test`` where it is
-    absent, ``answer`` the most probable class.
+    ``truth`` holding JSON objects (``{"effusion": 1, "nodule": null}``) multi-label; JSON lists localisation;
+    ``truth_time`` and ``truth_event`` survival; numbers in ``truth`` and ``answer`` regression. A column ``task`` (the
+    same in every row) says what columns can't: ``counting``, or with paths in ``truth_path`` and ``answer``
+    ``translation`` or ``instances``. A column ``unit`` names the unit. `Predictions` tells what each task stores.
+
+    ``key`` and a truth are needed; ``patient`` clusters the intervals, ``role`` is ``test`` where it is absent,
+    ``answer`` the most probable class; of survival curves minus the expected time without the event.
 
     Raises:
         CohortError: Columns are missing, a key stands twice, or probabilities lie outside 0..1; every fault is named.
@@ -28,10 +39,12 @@ def read_foreign(path: Path) -> Predictions:
         table = pandas.read_parquet(path)
     else:
         table = pandas.read_csv(path, dtype={"key": str, "patient": str})
-    faults = [f"no column '{name}'" for name in ("key", "truth") if name not in table]
     classes = [column.removeprefix(_PREFIX) for column in table.columns if column.startswith(_PREFIX)]
-    if not classes and "answer" not in table:
-        faults.append("neither 'probability_<class>' nor 'answer'")
+    task = _task(table, classes)
+    faults = [f"no column '{name}'" for name in ("key", *_truths(task)) if name not in table]
+    if not classes and "answer" not in table and not (task == "survival" and curve_columns(list(table.columns))):
+        either = "'survival_<time>'" if task == "survival" else "'probability_<class>'"
+        faults.append(f"neither {either} nor 'answer'")
     for column in (f"{_PREFIX}{name}" for name in classes):
         if not table[column].between(0, 1).all():
             faults.append(f"'{column}' has values outside 0..1, or none")
@@ -45,20 +58,50 @@ def read_foreign(path: Path) -> Predictions:
             remedy="rename the columns; see docs/how-to/judge-predictions.md",
             code="predictions_columns",
         )
-    question = _question(table, classes)
+    question = _question(table, task, classes)
     return Predictions(_completed(table, question), question, path.parent)
 
 
-def _question(table: pandas.DataFrame, classes: list[str]) -> Question:
-    if classes and table["truth"].astype(str).str.startswith("{").all():
-        return Question("multilabel", "findings", tuple(classes), exclusive=False)
+def _task(table: pandas.DataFrame, classes: list[str]) -> str:
+    """What was asked: as a column says, or by the columns."""
+    if "task" in table and table["task"].nunique() == 1 and table["task"].iloc[0] in _TASKS:
+        return str(table["task"].iloc[0])
+    if {"truth_time", "truth_event"} & set(table.columns):
+        return "survival"
+    told = table["truth"].dropna().astype(str) if "truth" in table else pandas.Series(dtype=str)
+    if len(told) and told.str.startswith("[").all() and not classes:
+        return "localisation"
     if classes:
-        return Question("classification", "truth", tuple(classes))
-    return Question("regression", "truth", ("answer",), exclusive=False)
+        return "multilabel" if len(told) and told.str.startswith("{").all() else "classification"
+    return "regression"
+
+
+def _truths(task: str) -> tuple[str, ...]:
+    """Columns that hold the truth."""
+    if task == "survival":
+        return ("truth_time", "truth_event")
+    return ("truth_path",) if task in ("translation", "instances") else ("truth",)
+
+
+def _question(table: pandas.DataFrame, task: str, classes: list[str]) -> Question:
+    unit = str(table["unit"].iloc[0]) if "unit" in table and table["unit"].nunique() == 1 else ""
+    if task == "classification":
+        return Question(task, "truth", tuple(classes))
+    if task == "multilabel":
+        return Question(task, "findings", tuple(classes), exclusive=False)
+    names: tuple[str, ...] = ("answer",)
+    if task == "localisation":
+        names = labels_of([*table["truth"], *table["answer"]])
+        unit = unit or "pixels"
+    if task == "survival":
+        names = ("event",)
+    if task == "instances":
+        names = ("object",)
+    return Question(task, "truth", names, exclusive=False, dense=task in ("translation", "instances"), unit=unit)
 
 
 def _completed(table: pandas.DataFrame, question: Question) -> pandas.DataFrame:
-    table = table.copy()
+    table = table.drop(columns=[name for name in ("task", "unit") if name in table])
     named = "patient" in table and table["patient"].notna().all()
     defaults = {
         "patient": None,
@@ -66,6 +109,7 @@ def _completed(table: pandas.DataFrame, question: Question) -> pandas.DataFrame:
         "role": "test",
         "fit": "0",
         "output": "answer",
+        "truth": None,
         "uncertainty": float("nan"),
         "accepted": True,
         "reasons": "",
@@ -73,7 +117,13 @@ def _completed(table: pandas.DataFrame, question: Question) -> pandas.DataFrame:
     for column, value in defaults.items():
         if column not in table:
             table[column] = value
-    if question.is_regression:
+    if question.task == "survival":
+        table["truth"] = float("nan")  # a time that was cut short is no number to be near to
+        if "answer" not in table:
+            named_curves = curve_columns(list(table.columns))
+            times = np.array([float(name.partition("_")[2]) for name in named_curves])
+            table["answer"] = -mean_survival_time(table[named_curves].to_numpy(dtype=float), times)
+    if question.is_regression or question.dense:
         return table
     probability = table[[f"{_PREFIX}{name}" for name in question.classes]].to_numpy(dtype=float)
     if question.exclusive:

@@ -76,7 +76,7 @@ def per_case_values(record: Record) -> tuple[dict[str, float], str, bool]:
         unit = f" ({finding.unit})" if finding.unit else ""
         return known, f"{title_of(str(headline))}{unit}", False
     predictions, question = record.predictions, record.question
-    if predictions is None or question.dense:
+    if predictions is None or question.dense or (question.is_regression and not question.is_number):
         return {}, "", False
     rows = predictions.role("test").table
     if question.is_regression:

@@ -77,7 +77,7 @@ def ranking(record: Record) -> tuple[list[Ranked], str]:
                 Ranked(key, sign * value, f"{title} {number(value, finding.unit)}") for key, value in values.items()
             ]
             return _sorted(found), title
-    if record.predictions is None or question.dense:
+    if record.predictions is None or question.dense or (question.is_regression and not question.is_number):
         return [], ""
     rows = record.predictions.role("test").table.to_dict("records")
     found = [each for each in (_by_truth(row, record) for row in rows) if each is not None]

@@ -74,7 +74,7 @@ class GroupGaps:
         return cls(smallest=2)
 
     def suits(self, question: Question) -> bool:
-        return question.exclusive or not question.dense
+        return question.is_number or (not question.is_regression and (question.exclusive or not question.dense))
 
     def __call__(self, predictions: Predictions, cohort: Cohort) -> Finding:
         measuring = Measuring.of(predictions, self.resamples, self.level, self.seed)

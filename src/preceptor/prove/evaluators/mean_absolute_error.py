@@ -50,7 +50,7 @@ class MeanAbsoluteError:
         return cls()
 
     def suits(self, question: Question) -> bool:
-        return question.is_regression and not question.dense
+        return question.is_number
 
     def __call__(self, predictions: Predictions, cohort: Cohort) -> Finding:
         return by_field(self._measure(predictions, cohort), self.by, predictions, cohort, self._measure)

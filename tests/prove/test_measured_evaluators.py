@@ -1,0 +1,230 @@
+"""Evaluators of times, places, counts, objects and images, from stored predictions and from other tools' tables."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas
+import pytest
+
+from preceptor.core.cohort import Case, Cohort
+from preceptor.core.errors import CohortError
+from preceptor.core.evidence import Predictions, Question
+from preceptor.core.slots import build
+from preceptor.maths.concordance import antolini, harrell
+from preceptor.maths.survival_curves import Steps, kaplan_meier
+from preceptor.maths.survival_measures import brier, time_dependent_auc
+from preceptor.prove.foreign import read_foreign
+
+NOBODY = Cohort((), None)
+TIMES = (6.0, 12.0, 24.0)
+
+
+def measure(name, predictions, cohort=NOBODY, **settings):
+    return build("evaluators", {name: settings})(predictions, cohort)
+
+
+def told(finding, text):
+    return any(text in note for note in finding.notes)
+
+
+def survival(cases=200, seed=0, shift=0.0, **changes) -> Predictions:
+    """Patients with proportional hazards, whose curves are right but for a `shift` of the log hazard."""
+    generator = np.random.default_rng(seed)
+    score = generator.normal(size=cases)
+    whole = generator.exponential(20 * np.exp(-score))
+    left = generator.uniform(5, 50, cases)
+    table = pandas.DataFrame(
+        {
+            "key": [f"case-{at}" for at in range(cases)],
+            "patient": [f"patient-{at // 2}" for at in range(cases)],
+            "cluster": [f"patient-{at // 2}" for at in range(cases)],
+            "role": "test",
+            "truth_time": np.minimum(whole, left),
+            "truth_event": (whole <= left).astype(float),
+            "answer": score,
+            "accepted": True,
+        }
+        | {f"survival_{time:g}": np.exp(-time / 20 * np.exp(score + shift)) for time in TIMES}
+    )
+    question = Question("survival", "death", ("death",), exclusive=False, unit="months")
+    return Predictions(table.assign(**changes), question, None)
+
+
+# ---------------------------------------------------------------- survival
+
+
+def test_concordance_and_its_parts_are_those_of_the_definitions():
+    predictions = survival()
+    table = predictions.table
+    time, event = table["truth_time"].to_numpy(), table["truth_event"].to_numpy() == 1
+    finding = measure("concordance", predictions)
+    assert finding.value == pytest.approx(harrell(time, event, table["answer"].to_numpy()))
+    curves = table[[f"survival_{each:g}" for each in TIMES]].to_numpy()
+    assert finding.parts["antolini"].value == pytest.approx(antolini(time, event, curves, np.array(TIMES)))
+    assert finding.clusters == 100 and finding.interval[0] < finding.value < finding.interval[1]
+    assert 0.65 < finding.value < 0.85 and abs(finding.parts["uno"].value - finding.value) < 0.05
+    assert told(finding, f"{int(event.sum())} events")
+
+
+def test_a_table_without_curves_has_a_concordance_and_no_brier_score():
+    predictions = survival()
+    bare = Predictions(
+        predictions.table.drop(columns=[f"survival_{each:g}" for each in TIMES]), predictions.question, None
+    )
+    assert "antolini" not in measure("concordance", bare).parts
+    for name in ("survival_brier", "survival_calibration"):
+        finding = measure(name, bare)
+        assert np.isnan(finding.value) and told(finding, "no curves are stored")
+    auc = measure("survival_auc", bare)
+    assert len(auc.parts) == 3 and 0.6 < auc.value < 0.95
+
+
+def test_brier_score_beside_a_model_that_knows_nothing():
+    predictions = survival()
+    table = predictions.table
+    time, event = table["truth_time"].to_numpy(), table["truth_event"].to_numpy() == 1
+    finding = measure("survival_brier", predictions)
+    each = [brier(time, event, table[f"survival_{at:g}"].to_numpy(), at) for at in TIMES]
+    assert [finding.parts[f"at_{at:g}"].value for at in TIMES] == pytest.approx(each)
+    assert finding.value == pytest.approx((6 * (each[0] + each[1]) / 2 + 12 * (each[1] + each[2]) / 2) / 18)
+    constant = [brier(time, event, np.full(200, kaplan_meier(time, event).at(at)), at) for at in TIMES]
+    assert finding.parts["explained"].value == pytest.approx(
+        1 - finding.value / ((6 * (constant[0] + constant[1]) / 2 + 12 * (constant[1] + constant[2]) / 2) / 18)
+    )
+    assert finding.parts["explained"].interval[0] > 0
+    assert measure("survival_brier", survival(shift=1.5)).value > finding.value
+    assert list(finding.curves["brier_score"]) == ["time (months)", "brier_score", "lower", "upper"]
+
+
+def test_the_chance_to_be_followed_comes_from_the_training_cases():
+    predictions = survival()
+    trained = survival(seed=9).table
+    cases = tuple(
+        Case(f"t{at}", {}, labels={"death_time": row.truth_time / 2, "death_event": row.truth_event}, role="train")
+        for at, row in enumerate(trained.itertuples())
+    )
+    finding = measure("survival_auc", predictions, Cohort(cases, None), times=[12.0])
+    assert told(finding, "estimated on 200 training cases")
+    table = predictions.table
+    from preceptor.maths.survival_curves import censoring_distribution
+
+    followed = censoring_distribution(trained["truth_time"].to_numpy() / 2, trained["truth_event"].to_numpy() == 1)
+    expected = time_dependent_auc(
+        table["truth_time"].to_numpy(),
+        table["truth_event"].to_numpy() == 1,
+        1 - table["survival_12"].to_numpy(),
+        12.0,
+        followed,
+    )
+    assert isinstance(followed, Steps) and finding.value == pytest.approx(expected)
+    assert finding.value != measure("survival_auc", predictions, times=[12.0]).value
+
+
+def test_calibration_at_a_horizon_finds_who_underestimates():
+    good, low = measure("survival_calibration", survival(600), horizon=12.0), None
+    low = measure("survival_calibration", survival(600, shift=-0.7), horizon=12.0)
+    assert good.value < 0.06 < low.value
+    assert good.parts["observed_expected"].interval[0] < 1 < good.parts["observed_expected"].interval[1]
+    assert low.parts["observed_expected"].interval[0] > 1.1
+    curve = good.curves["calibration"]
+    assert len(curve["predicted_risk"]) == 5 and curve["predicted_risk"] == sorted(curve["predicted_risk"])
+
+
+def test_times_that_nobody_was_followed_to_are_left_out():
+    finding = measure("survival_auc", survival(), times=[12.0, 500.0])
+    assert list(finding.parts) == ["at_12"] and told(finding, "1 time before the first event")
+
+
+def test_survival_that_can_not_be_is_refused():
+    for changes, words in (
+        ({"truth_event": 2.0}, "other than 0 and 1"),
+        ({"truth_time": -1.0}, "below 0"),
+        ({"answer": np.nan}, "no prediction"),
+        ({"survival_24": 1.2}, "leave 0..1"),
+    ):
+        with pytest.raises(CohortError, match=words):
+            measure("concordance", survival(**changes))
+
+
+def test_a_survival_table_of_another_tool(tmp_path):
+    table = survival().table.drop(columns=["cluster", "role", "answer", "accepted"]).assign(unit="months")
+    table.to_csv(tmp_path / "theirs.csv", index=False)
+    predictions = read_foreign(tmp_path / "theirs.csv")
+    assert predictions.question.task == "survival" and predictions.question.unit == "months"
+    assert 0.65 < measure("concordance", predictions).value < 0.85  # the risk is read off the curves
+    table.drop(columns="truth_event").to_csv(tmp_path / "less.csv", index=False)
+    with pytest.raises(CohortError, match="no column 'truth_event'"):
+        read_foreign(tmp_path / "less.csv")
+
+
+# ---------------------------------------------------------------- places
+
+
+def located(truth, answer, unit="mm", labels=("lesion",)) -> Predictions:
+    keys = [f"case-{at}" for at in range(len(truth))]
+    told = [None if each is None else json.dumps(each) for each in truth]
+    table = pandas.DataFrame({"key": keys, "cluster": keys, "truth": told, "answer": list(map(json.dumps, answer))})
+    return Predictions(table, Question("localisation", "truth", labels, exclusive=False, unit=unit), None)
+
+
+def test_boxes_hit_boxes_and_points_hit_what_they_lie_in_or_near():
+    box = [{"box": [0, 0, 0, 10, 10, 10]}]
+    point = [{"point": [5, 5, 5]}]
+    for truth, answer, found in (
+        (box, [{"box": [1, 0, 0, 11, 10, 10], "score": 1}], 1),
+        (box, [{"box": [9, 9, 9, 19, 19, 19], "score": 1}], 0),
+        (box, [{"point": [9, 9, 9], "score": 1}], 1),
+        (box, [{"point": [11, 5, 5], "score": 1}], 0),
+        (point, [{"box": [0, 0, 0, 6, 6, 6], "score": 1}], 1),
+        (point, [{"point": [5, 5, 9], "score": 1}], 1),
+        (point, [{"point": [5, 5, 11], "score": 1}], 0),
+    ):
+        assert measure("froc", located([truth] * 2, [answer] * 2), within=5.0).value == found, (truth, answer)
+
+
+def test_a_second_mark_is_free_in_froc_and_wrong_in_average_precision():
+    truth = [[{"box": [0, 0, 10, 10]}], [{"box": [0, 0, 10, 10]}]]
+    twice = [{"box": [0, 0, 10, 10], "score": 0.9}, {"box": [0, 0, 10, 9], "score": 0.8}]
+    late = [{"box": [0, 0, 10, 10], "score": 0.1}]
+    predictions = located(truth, [twice, late])
+    assert measure("froc", predictions, rates=[0.001]).value == 1
+    assert measure("detection_precision", predictions, overlaps=[0.5]).value == pytest.approx((51 + 50 * 2 / 3) / 101)
+
+
+def test_overlaps_and_classes_are_averaged_and_named():
+    truth = [[{"box": [0, 0, 10, 10], "label": "a"}, {"box": [50, 50, 60, 60], "label": "b"}]] * 3
+    answer = [
+        [{"box": [0, 0, 10, 8], "label": "a", "score": 0.9}, {"box": [50, 50, 60, 60], "label": "b", "score": 0.5}]
+    ] * 3
+    finding = measure("detection_precision", located(truth, answer, labels=("a", "b", "c")), overlaps=[0.5, 0.9])
+    assert finding.parts["a"].value == 0.5 and finding.parts["b"].value == 1
+    assert finding.value == 0.75 and finding.parts["at_0.9"].value == 0.5
+    assert told(finding, "no lesion is a c")
+
+
+def test_rows_nobody_looked_at_are_not_measured_and_bad_places_are_refused():
+    truth = [[{"point": [1, 1]}], None, [{"point": [2, 2]}]]
+    answer = [[{"point": [1, 1], "score": 1}], [{"point": [1, 1], "score": 1}], []]
+    finding = measure("froc", located(truth, answer))
+    assert finding.value == 0.5 and finding.cases == 2 and told(finding, "1 case without a truth")
+    for wrong in (
+        [{"box": [0, 0, 1]}],
+        [{"box": [5, 5, 1, 1]}],
+        [{"score": 1}],
+        [{"point": [1, 1], "label": "x"}],
+        {"a": 1},
+    ):
+        with pytest.raises(CohortError):
+            measure("froc", located(truth, [wrong] * 3, labels=("lesion", "other")))
+
+
+def test_a_table_of_places_of_another_tool(tmp_path):
+    predictions = located(
+        [[{"point": [1, 1], "label": "nodule"}], []], [[{"point": [1, 2], "score": 0.5, "label": "nodule"}], []]
+    )
+    predictions.table[["key", "truth", "answer"]].to_csv(tmp_path / "theirs.csv", index=False)
+    read = read_foreign(tmp_path / "theirs.csv")
+    assert read.question.task == "localisation" and read.question.classes == ("nodule",)
+    assert measure("froc", read).value == 1
