@@ -22,7 +22,8 @@ def judge(
 ) -> Evidence:
     """Measure the test cases (out-of-fold, after cross-validation) and decide.
 
-    Cases with the role `external` are measured apart, under ``external.<finding>``.
+    Cases with the role `external` are measured apart, under ``external.<finding>``. An evaluator that compares roles
+    says which it reads (``roles``), and is asked once for all of them.
 
     Args:
         predictions: Of every role.
@@ -42,14 +43,14 @@ def judge(
             code="no_test_cases",
         )
     findings = {}
+    external = predictions.role("external")
     for each in evaluators:
         name, _ = spec(each)
-        findings[name] = build("evaluators", each)(tested, cohort)
-    external = predictions.role("external")
-    if len(external):
-        for each in evaluators:
-            name, _ = spec(each)
-            findings[f"external.{name}"] = build("evaluators", each)(external, cohort)
+        evaluator = build("evaluators", each)
+        roles = getattr(evaluator, "roles", None)
+        findings[name] = evaluator(tested if roles is None else predictions.role(*roles), cohort)
+        if len(external) and roles is None:
+            findings[f"external.{name}"] = evaluator(external, cohort)
     counts = predictions.table.groupby("role")["key"].nunique().to_dict()
     refused = int((~tested.table["accepted"].astype(bool)).sum())
     told = {
