@@ -112,6 +112,15 @@ def asked(question: Question, record: Record) -> str:
     """The question in a sentence."""
     classes = [each.replace("_", " ") for each in question.classes]
     what = "each image" if record.cohort is None or len(record.cohort.views) < 2 else "each study"
+    others = {
+        "survival": f"How long does it take until the {listed(classes, 'or')} in {what}?",
+        "localisation": f"Where in {what} is a {listed(classes, 'or')}?",
+        "counting": f"How many {listed(classes, 'and')} does {what} hold?",
+        "instances": f"Which voxels of {what} belong to which {listed(classes, 'or')}?",
+        "translation": f"What would {what} look like as {listed(classes, 'and')}?",
+    }
+    if question.task in others:
+        return others[question.task]
     if question.dense:
         return f"Which voxels of {what} belong to {listed(classes[1:], 'and') or 'the structure'}?"
     if question.is_regression:
@@ -257,7 +266,7 @@ def _per_case(record: Record) -> list[plots.Plot]:
 
 
 def _scatter(record: Record) -> Markup | None:
-    if record.predictions is None or not record.question.is_regression:
+    if record.predictions is None or not record.question.is_number:
         return None
     rows = record.predictions.role("test").table
     known = rows[rows["truth"].notna() & rows["answer"].notna()]
