@@ -228,3 +228,45 @@ def test_a_table_of_places_of_another_tool(tmp_path):
     read = read_foreign(tmp_path / "theirs.csv")
     assert read.question.task == "localisation" and read.question.classes == ("nodule",)
     assert measure("froc", read).value == 1
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def test_counts_are_near_within_a_tenth_and_an_empty_image_only_when_nothing_is_counted():
+    truth, answer = np.array([10.0, 10, 20, 0, 0, 50]), np.array([11.0, 12, 18, 0, 1, 50])
+    keys = list("abcdef")
+    table = pandas.DataFrame({"key": keys, "cluster": keys, "truth": truth, "answer": answer})
+    predictions = Predictions(table, Question("counting", "truth", ("nuclei",), exclusive=False), None)
+    finding = measure("counting", predictions)
+    assert finding.value == pytest.approx((1 + 2 + 2 + 0 + 1 + 0) / 6)
+    assert finding.parts["near"].value == pytest.approx(4 / 6)
+    assert finding.parts["bias"].value == pytest.approx(2 / 6)
+    error = answer - truth
+    assert finding.parts["upper_limit"].value == pytest.approx(error.mean() + 1.959964 * error.std(ddof=1), abs=1e-5)
+    assert finding.parts["lower_limit"].value == pytest.approx(error.mean() - 1.959964 * error.std(ddof=1), abs=1e-5)
+
+
+def test_regression_error_explains_itself():
+    generator = np.random.default_rng(0)
+    truth = generator.normal(60, 10, 80)
+    answer = truth + generator.normal(2, 5, 80)
+    keys = [f"{at}" for at in range(80)]
+    table = pandas.DataFrame({"key": keys, "cluster": keys, "truth": truth, "answer": answer})
+    finding = measure("regression_error", Predictions(table, Question("regression", "age", ("age",)), None))
+    assert finding.value == pytest.approx(np.sqrt(np.mean((answer - truth) ** 2)))
+    assert finding.parts["r_squared"].value == pytest.approx(
+        1 - np.sum((answer - truth) ** 2) / np.sum((truth - truth.mean()) ** 2)
+    )
+    outside = (answer - truth < finding.parts["lower_limit"].value) | (
+        answer - truth > finding.parts["upper_limit"].value
+    )
+    assert outside.mean() < 0.1 and finding.parts["bias"].value == pytest.approx(np.mean(answer - truth))
+
+
+def test_a_table_says_that_it_counts(tmp_path):
+    pandas.DataFrame(
+        {"key": ["a", "b"], "truth": [3, 4], "answer": [3, 5], "task": "counting", "unit": "cells"}
+    ).to_csv(tmp_path / "theirs.csv", index=False)
+    read = read_foreign(tmp_path / "theirs.csv")
+    assert read.question.task == "counting" and measure("counting", read).unit == "cells"
