@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .core.cohort import Cohort
 from .core.errors import CohortError, Problem, RecipeError
@@ -14,6 +14,9 @@ from .core.evidence import Evidence, Finding
 from .recipe.load import load_recipe
 from .recipe.resolve import Recipe
 from .run import Run
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def run(
@@ -285,6 +288,62 @@ def predict(
     from .deliver.predicting import predict_inputs
 
     return predict_inputs(open_bundle(bundle, key=key), [Path(each) for each in inputs], Path(out), device=device)
+
+
+def allocate_readers(
+    source: str | Path, readers: Sequence[str], out: str | Path | None = None, **settings: Any
+) -> pandas.DataFrame:
+    """Allocate the test cases of a run to readers; see `preceptor.prove.readers.allocation.allocate`.
+
+    Args:
+        source: A run's folder, or a table of predictions with the truth.
+        readers: Codes of the readers.
+        out: Folder for ``allocation.csv`` and ``sheets/<reader>.csv``; None writes nothing.
+        settings: Of `allocate`: arms, washout_days, planted_wrong, finding, seed.
+
+    Raises:
+        CohortError: The study can't be allocated, or the folder holds an allocation already.
+    """
+    from .prove.readers.allocation import allocate
+    from .prove.readers.files import stored_predictions, write_allocation
+
+    table = allocate(stored_predictions(Path(source)), readers, **settings)
+    if out is not None:
+        write_allocation(table, Path(out))
+    return table
+
+
+def analyse_readers(
+    source: str | Path,
+    answers: Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    allocation: str | Path | None = None,
+    **settings: Any,
+) -> dict[str, Finding]:
+    """Analyse what readers answered; see `preceptor.prove.readers.analysis.analyse`.
+
+    Args:
+        source: A run's folder, or a table of predictions with the truth.
+        answers: Tables of answers.
+        out: Folder for ``evidence.json`` and ``readers.html``; None writes nothing.
+        allocation: What `allocate_readers` wrote.
+        settings: Of `analyse`: finding, washout_days, resamples, level, seed.
+
+    Raises:
+        CohortError: The answers can't be used; every fault is named.
+    """
+    from .prove.readers.analysis import analyse
+    from .prove.readers.answers import read_answers
+    from .prove.readers.files import read_allocation, stored_predictions
+    from .prove.readers.section import write_readers_page
+
+    table = read_answers(*map(Path, answers))
+    planted = None if allocation is None else read_allocation(Path(allocation))
+    found = analyse(table, stored_predictions(Path(source)), allocation=planted, **settings)
+    if out is not None:
+        write_readers_page(found, Path(out))
+    return found
 
 
 def demo(out: str | Path = "demo", *, fresh: bool = False, stream: TextIO | None = sys.stderr) -> dict[str, Any]:

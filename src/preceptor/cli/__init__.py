@@ -23,6 +23,7 @@ VERBS = {
     "predict": ("predict:predict", "Predict images with a sealed bundle."),
     "evaluate": ("evaluate:evaluate", "Measure a bundle on a cohort, or anyone's stored predictions."),
     "compare": ("compare:compare", "Compare two models on the same cases, or one recipe's seeds."),
+    "readers": ("readers:readers", "Reader studies: allocate cases to readers, analyse their answers."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
     "show": ("show:show", "Show a plug-in's documentation and parameters, or what a bundle holds."),
