@@ -270,3 +270,50 @@ def test_a_table_says_that_it_counts(tmp_path):
     ).to_csv(tmp_path / "theirs.csv", index=False)
     read = read_foreign(tmp_path / "theirs.csv")
     assert read.question.task == "counting" and measure("counting", read).unit == "cells"
+
+
+# ---------------------------------------------------------------- objects and images
+
+
+def stored(folder, pairs, task, **columns) -> Predictions:
+    from PIL import Image
+
+    rows = []
+    for at, (truth, answer) in enumerate(pairs):
+        for name, array in (("truth", truth), ("answer", answer)):
+            Image.fromarray(array).save(folder / f"{at}-{name}.png")
+        rows.append({"key": f"{at}", "cluster": f"{at}", "truth_path": f"{at}-truth.png", "answer": f"{at}-answer.png"})
+    question = Question(task, "truth", ("nuclei",), exclusive=False, dense=True)
+    return Predictions(pandas.DataFrame(rows).assign(**columns), question, folder)
+
+
+def test_objects_are_measured_image_by_image_and_pooled(tmp_path):
+    one, two = np.zeros((2, 16, 16), np.uint16)
+    one[2:6, 2:6], one[8:12, 8:12] = 300, 2
+    two[:4, :4] = 1
+    nothing = np.zeros((16, 16), np.uint16)
+    half = one.copy()
+    half[8:12, 8:12] = 0
+    finding = measure("panoptic_quality", stored(tmp_path, [(one, half), (two, two), (nothing, nothing)], "instances"))
+    assert finding.value == pytest.approx((1 / 1.5 + 1) / 2) and finding.cases == 2
+    assert finding.parts["pooled"].value == pytest.approx(2 / 2.5)
+    assert finding.parts["f1_at_0.9"].value == finding.value
+    assert told(finding, "3 objects, 2 answered") and told(finding, "1 image without an object")
+
+
+def test_what_a_lesion_does_to_the_error_in_its_region(tmp_path):
+    generator = np.random.default_rng(0)
+    truth = generator.integers(90, 110, (64, 64)).astype(np.uint8)
+    truth[20:24, 20:24] = 250
+    answer = truth.copy()
+    answer[20:24, 20:24] = 100  # the lesion is gone
+    region = np.zeros((64, 64), np.uint8)
+    region[20:24, 20:24] = 1
+    from PIL import Image
+
+    Image.fromarray(region).save(tmp_path / "region.png")
+    predictions = stored(tmp_path, [(truth, answer)] * 2, "translation", region_path="region.png")
+    finding = measure("image_quality", predictions, data_range=255)
+    assert finding.value > 0.95  # the whole image looks right
+    assert finding.parts["error_inside"].value == 150 and finding.parts["error_outside"].value == 0
+    assert finding.parts["psnr"].unit == "dB" and finding.parts["error"].value == pytest.approx(150 * 16 / 64**2)

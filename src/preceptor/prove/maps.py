@@ -46,6 +46,26 @@ class MapPair:
         return float(np.linalg.norm((np.array(self.truth.shape) - 1) * self.spacing))
 
 
+@dataclass(frozen=True, eq=False)
+class ImagePair:
+    """Two images, or maps of numbered objects, of one row of the predictions, on the truth's grid.
+
+    Args:
+        row: Position in the table.
+        key: The case.
+        truth, answer: ``(channel, *space)``.
+        region: ``(*space,)`` bool where the table names a mask for the case, else None.
+        resampled: Whether the answer lay on another grid and was brought to the truth's.
+    """
+
+    row: int
+    key: str
+    truth: np.ndarray
+    answer: np.ndarray
+    region: np.ndarray | None
+    resampled: bool
+
+
 def pairs(predictions: Predictions) -> Iterator[MapPair]:
     """Truth and answer of every row that has a truth, one after the other: no two are held at once.
 
@@ -53,6 +73,36 @@ def pairs(predictions: Predictions) -> Iterator[MapPair]:
         CohortError: An answer is missing, or holds a value that stands for no class.
         PrepareError: A map can't be read.
     """
+    for row, record in _answered(predictions):
+        yield _pair(row, record, predictions.question, predictions.folder)
+
+
+def image_pairs(predictions: Predictions, *, objects: bool = False) -> Iterator[ImagePair]:
+    """Truth and answer of every row that has a truth, as images or, with `objects`, as maps of numbered objects.
+
+    An answer on another grid is brought to the truth's: images by linear, objects by nearest interpolation.
+
+    Raises:
+        CohortError: An answer is missing, or has other channels than the truth.
+        PrepareError: A map can't be read.
+    """
+    for row, record in _answered(predictions):
+        truth, array, resampled = _on_one_grid(record, predictions.folder, is_label=objects)
+        if array.shape != truth.array.shape:
+            raise CohortError(
+                f"an answer has {len(array)} channels and its truth {len(truth.array)}",
+                where=f"case {record['key']}",
+                code="answer_channels",
+            )
+        region = None
+        if _is_path(record.get("region_path")):
+            mask = read_image(predictions.folder, record["region_path"], is_label=True)
+            inside = mask.array if _same_grid(truth, mask) else _brought(mask, truth, nearest=True)
+            region = inside[0] > 0
+        yield ImagePair(row, record["key"], truth.array, array, region, resampled)
+
+
+def _answered(predictions: Predictions) -> Iterator[tuple[int, dict[str, Any]]]:
     for row, record in enumerate(predictions.table.to_dict("records")):
         if not _is_path(record.get("truth_path")):
             continue
@@ -64,7 +114,7 @@ def pairs(predictions: Predictions) -> Iterator[MapPair]:
                 remedy="predict it anew, or leave the case out of the table",
                 code="answer_missing",
             )
-        yield _pair(row, record, predictions.question, predictions.folder)
+        yield row, record
 
 
 def unlabelled(predictions: Predictions) -> int:
@@ -78,13 +128,7 @@ def _is_path(value: Any) -> bool:
 
 
 def _pair(row: int, record: dict[str, Any], question: Question, folder: Path) -> MapPair:
-    truth = read_image(folder, record["truth_path"], is_label=True)
-    answer = read_image(folder, record["answer"], is_label=True)
-    array, resampled = answer.array, not _same_grid(truth, answer)
-    if resampled:
-        from preceptor.prepare.compose import resample_like
-
-        array = resample_like(array, answer.affine_mm, truth, nearest=True)
+    truth, array, resampled = _on_one_grid(record, folder, is_label=True)
     said = _class_index(array[0], question)
     if (said < 0).any():
         raise CohortError(
@@ -96,6 +140,21 @@ def _pair(row: int, record: dict[str, Any], question: Question, folder: Path) ->
         )
     spacing, known = truth.spacing_mm, truth.has_known_geometry
     return MapPair(row, record["key"], _class_index(truth.array[0], question), said, spacing, known, resampled)
+
+
+def _on_one_grid(record: dict[str, Any], folder: Path, *, is_label: bool) -> tuple[Image, np.ndarray, bool]:
+    """The truth, the answer's array on its grid, and whether it lay on another."""
+    truth = read_image(folder, record["truth_path"], is_label=is_label)
+    answer = read_image(folder, record["answer"], is_label=is_label)
+    if _same_grid(truth, answer):
+        return truth, answer.array, False
+    return truth, _brought(answer, truth, nearest=is_label), True
+
+
+def _brought(image: Image, like: Image, *, nearest: bool) -> np.ndarray:
+    from preceptor.prepare.compose import resample_like
+
+    return resample_like(image.array, image.affine_mm, like, nearest=nearest)
 
 
 def _same_grid(first: Image, second: Image) -> bool:
