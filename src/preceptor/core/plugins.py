@@ -372,6 +372,9 @@ class Evaluator(Protocol):
 
     ``suits(question) -> bool`` says which questions it can judge; the recipe check asks it. One that compares roles
     names them in ``roles``; others get the test cases, and the external ones apart.
+    One that chooses something beforehand (a threshold) has ``fit(predictions) -> State``, ``with_state(state)`` and
+    ``fit_role``, the role it chooses on ("tune"), whose predictions must then be stored; and ``stated(finding)``, itself
+    as a recipe would write it with what was chosen named, for cohorts that hold no such cases.
     """
 
     def suits(self, question: Question) -> bool: ...

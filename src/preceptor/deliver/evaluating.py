@@ -11,7 +11,7 @@ from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Evidence, Predictions, Question
 from preceptor.core.slots import build, names
 from preceptor.prove.foreign import read_foreign
-from preceptor.prove.judging import judge
+from preceptor.prove.judging import judge, stated
 from preceptor.prove.report import write_report
 from preceptor.prove.storing import write_predictions
 
@@ -46,7 +46,8 @@ def evaluate_bundle(bundle: Path, cohort: Path, out: Path, settings: Mapping[str
     whole = whole.with_cases(replace(case, role="test") for case in whole)
     out.mkdir(parents=True, exist_ok=True)
     predictions = sealed.answer_cohort(whole, out)
-    settings = {"evaluate": sealed.recipe.evaluate, "gates": sealed.recipe.gates, **settings}
+    chosen = stated(sealed.recipe.evaluate, sealed.evidence)
+    settings = {"evaluate": chosen, "gates": sealed.recipe.gates, **settings}
     return _judged(predictions, whole, out, settings)
 
 

@@ -23,7 +23,8 @@ def judge(
     """Measure the test cases (out-of-fold, after cross-validation) and decide.
 
     Cases with the role `external` are measured apart, under ``external.<finding>``. An evaluator that compares roles
-    says which it reads (``roles``), and is asked once for all of them.
+    says which it reads (``roles``), and is asked once for all of them. One that chooses something first, such as a
+    threshold, is fitted on the cases of its `fit_role`.
 
     Args:
         predictions: Of every role.
@@ -47,6 +48,8 @@ def judge(
     for each in evaluators:
         name, _ = spec(each)
         evaluator = build("evaluators", each)
+        if hasattr(evaluator, "fit"):
+            evaluator = evaluator.with_state(evaluator.fit(predictions.role(evaluator.fit_role)))
         roles = getattr(evaluator, "roles", None)
         findings[name] = evaluator(tested if roles is None else predictions.role(*roles), cohort)
         if len(external) and roles is None:
@@ -64,3 +67,19 @@ def judge(
     evidence = Evidence(findings, (), tuple(asdict(problem) for problem in problems), told)
     verdicts = tuple(build("gates", each)(evidence) for each in gates)
     return Evidence(evidence.findings, verdicts, evidence.problems, evidence.facts)
+
+
+def stated(evaluators: Sequence[Any], evidence: Evidence) -> list[Any]:
+    """Evaluators with what an earlier run chose written out, for a cohort without tuning cases of its own.
+
+    Args:
+        evaluators: Section of the recipe.
+        evidence: Of the run.
+    """
+    found = []
+    for each in evaluators:
+        name, _ = spec(each)
+        evaluator = build("evaluators", each)
+        known = hasattr(evaluator, "stated") and name in evidence
+        found.append(evaluator.stated(evidence[name]) if known else each)
+    return found

@@ -87,7 +87,7 @@ def check_roles(filled: Mapping[str, Any], made: Mapping[str, list[Made]], repor
         return  # told already
     dealt = {role for role in SHARES if split[role] > 0} | {role for role in ("adapt", "external") if split[role]}
     deals_tests = any(_deals_roles(name) for name in _nest(filled.get("strategy")))
-    for each in (*made["methods"], *made["safeguards"]):
+    for each in (*made["methods"], *made["safeguards"], *made["evaluate"]):
         needed = tuple(getattr(each.object, "needs_roles", ()))
         if hasattr(each.object, "fit"):
             needed = (*needed, getattr(each.object, "fit_role", "calibrate"))
@@ -95,7 +95,9 @@ def check_roles(filled: Mapping[str, Any], made: Mapping[str, list[Made]], repor
             if role not in dealt:
                 why = {
                     "calibrate": "what it promises is void on cases that were used before",
-                    "tune": "the test cases must not decide when to stop",
+                    "tune": "the test cases must not decide when to stop"
+                    if each not in made["evaluate"]
+                    else "the test cases must not choose what they are measured by",
                     "adapt": "it learns from unlabelled cases of the other domain",
                 }.get(role, "it is fitted on them")
                 report.add(
