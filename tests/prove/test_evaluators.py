@@ -314,3 +314,17 @@ def test_a_value_of_one_in_every_resample_is_not_certain(perfect):
     assert matrix.parts["accuracy"].interval[0 if perfect else 1] == pytest.approx(
         0.7354 if perfect else 0.2646, abs=1e-4
     )
+
+
+def test_the_brier_score_is_taken_apart_and_events_are_counted(scored):
+    truth, score, patients = scored  # in tenths: a bin holds one probability, and the parts add up
+    found = measure("calibration", binary(truth, score, patients), bins=10)
+    from preceptor.maths.calibration import murphy
+
+    expected = murphy(truth, np.where(score == 1, 0.9, score))
+    in_bins = measure("calibration", binary(truth, np.where(score == 1, 0.9, score), patients), bins=10)
+    parts = [in_bins.parts[part].value for part in ("reliability", "resolution", "uncertainty")]
+    assert parts == pytest.approx(expected)
+    assert parts[0] - parts[1] + parts[2] == pytest.approx(in_bins.parts["brier"].value)
+    assert found.parts["observed_to_expected"].value == pytest.approx(truth.sum() / score.sum())
+    assert found.parts["resolution"].higher_is_better and not found.parts["reliability"].higher_is_better

@@ -12,6 +12,7 @@ from preceptor.core.cohort import Cohort
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Finding, Predictions, Question
 from preceptor.maths import calibration as maths
+from preceptor.maths.brier_parts import brier_part_statistic
 from preceptor.maths.intervals import ratio_statistic
 from preceptor.prove.labelled import Labelled
 from preceptor.prove.measuring import Measuring, by_field, noted, refused
@@ -50,14 +51,16 @@ class Calibration:
         by: Fields of the cohort to divide by: a part for each value.
 
     Returns:
-        A `Finding` in 0..1 (lower is better), with the parts ``brier`` and ``log_loss``, ``slope`` and ``intercept``
-        for two classes, and one per class where there are more; curves ``reliability`` (axes ``predicted, observed,
-        lower, upper, cases``).
+        A `Finding` in 0..1 (lower is better), with the parts ``brier`` and ``log_loss``; for two classes ``slope``,
+        ``intercept``, ``observed_to_expected`` and the Brier score's ``reliability``, ``resolution`` and
+        ``uncertainty`` over the same bins; one per class where there are more; curves ``reliability`` (axes
+        ``predicted, observed, lower, upper, cases``).
 
     Raises:
         CohortError: A labelled case has no probability, or a dense answer has no stored voxels.
 
-    Source: Guo 2017 (arXiv:1706.04599), eq. 3; Brier 1950; slope and intercept: Cox 1958, Van Calster 2019.
+    Source: Guo 2017 (arXiv:1706.04599), eq. 3; Brier 1950; its parts: Murphy 1973; slope and
+        intercept: Cox 1958, Van Calster 2019.
 
     Example:
         >>> Calibration(bins=15).bins
@@ -94,7 +97,7 @@ class Calibration:
         items, notes = _items(predictions)
         if question.exclusive and len(question.classes) == 2:
             head = self._error("calibration", f"probability of {question.classes[1]}", items, 1, measuring)
-            parts = self._line(items, measuring)
+            parts = self._line(items, measuring) | self._brier_parts(items, measuring)
         elif question.exclusive:
             head = self._error("calibration", "probability of the top class", _top(items), 0, measuring)
             classes = range(1 if question.dense else 0, len(question.classes))
@@ -216,6 +219,40 @@ class Calibration:
             )
             for part, definition in told.items()
         }
+
+    def _brier_parts(self, items: _Items, measuring: Measuring) -> dict[str, Finding]:
+        """Two classes: events that came over events foretold, and the Brier score taken apart over the bins."""
+        rows = _rows_with(items, 1, len(measuring.predictions))
+        sums = self._sums(items, 1, measuring)
+        told = {
+            "reliability": "mean squared gap of predicted and observed share; 0 is best",
+            "resolution": "mean squared distance of the bins' observed shares from the prevalence",
+            "uncertainty": "prevalence times the rest: the Brier score of always foretelling the prevalence",
+        }
+        parts = {
+            part: measuring.finding(
+                f"calibration.{part}",
+                f"part of the Brier score over {self.bins} bins of equal width: {definition}",
+                brier_part_statistic(sums, part),  # type: ignore[arg-type]
+                rows,
+                accelerated=False,
+                higher_is_better={"reliability": False, "resolution": True}.get(part),
+            )
+            for part, definition in told.items()
+        }
+
+        def ratio(counts: np.ndarray) -> np.ndarray:
+            came, foretold = sums.observed.sum(1) @ counts, sums.predicted.sum(1) @ counts
+            return np.divide(came, foretold, out=np.full(len(came), np.nan), where=foretold > 0)
+
+        parts["observed_to_expected"] = measuring.finding(
+            "calibration.observed_to_expected",
+            "events that came over events foretold: 1 is right, above 1 the risk is foretold too low",
+            ratio,
+            rows,
+            higher_is_better=None,
+        )
+        return parts
 
 
 def _items(predictions: Predictions) -> tuple[_Items, tuple[str, ...]]:
