@@ -214,21 +214,33 @@ def evaluate(
     predictions: str | Path | None = None,
     out: str | Path = "evaluation",
     set: Mapping[str, Any] | None = None,  # noqa: A002
+    truth: str | Path | None = None,
+    task: str = "segmentation",
+    labels: Mapping[str, int] | None = None,
+    cases: str | Path | None = None,
 ) -> Evidence:
     """Measure a bundle on a cohort it never saw, or anyone's stored predictions.
 
     Args:
         model: A bundle; None with `predictions`.
         cohort: A cohort file (``.parquet``, ``.csv``) with truth, or a recipe whose cohort is meant.
-        predictions: A table with the columns of `preceptor.core.evidence.Predictions`.
+        predictions: A table with the columns of `preceptor.core.evidence.Predictions`, or, with `truth`, a folder of
+            masks or images.
         out: Folder for ``evidence.json`` and ``report.html``.
         set: Evaluators and gates by section, in place of the bundle's.
+        truth: A folder of truths with the names of the answers in the folder `predictions`.
+        task: What the two folders hold: ``segmentation``, ``instances`` (an object a number) or ``translation``.
+        labels: ``{structure: value}`` of the masks; the values found where None.
+        cases: A table with ``key`` (a file's name without its ending), ``patient`` and any field.
 
     Raises:
-        CohortError: Columns are missing; each is named.
+        CohortError: Columns are missing, each is named; or names in the two folders do not match.
     """
-    from .deliver.evaluating import evaluate_bundle, evaluate_predictions
+    from .deliver.evaluating import evaluate_bundle, evaluate_folders, evaluate_predictions
 
+    if predictions is not None and truth is not None:
+        read = {"task": task, "labels": labels, "cases": None if cases is None else Path(cases)}
+        return evaluate_folders(Path(truth), Path(predictions), Path(out), set or {}, **read)
     if predictions is not None:
         return evaluate_predictions(Path(predictions), Path(out), set or {})
     if model is None or cohort is None:

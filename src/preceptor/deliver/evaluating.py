@@ -11,6 +11,7 @@ from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Evidence, Predictions, Question
 from preceptor.core.slots import build, names
 from preceptor.prove.foreign import read_foreign
+from preceptor.prove.foreign_masks import read_folders
 from preceptor.prove.judging import judge, stated
 from preceptor.prove.report import write_report
 from preceptor.prove.storing import write_predictions
@@ -26,6 +27,18 @@ def evaluate_predictions(path: Path, out: Path, settings: Mapping[str, Any]) -> 
     """
     predictions = read_foreign(path)
     return _judged(predictions, _cohort_of(predictions, path), out, settings)
+
+
+def evaluate_folders(truth: Path, answer: Path, out: Path, settings: Mapping[str, Any], **read: Any) -> Evidence:
+    """Judge a folder of masks or images against a folder of truths.
+
+    Args:
+        truth, answer: See `preceptor.prove.foreign_masks.read_folders`.
+        out, settings: As in `evaluate_predictions`.
+        read: Further arguments of `read_folders`.
+    """
+    predictions = read_folders(truth, answer, **read)
+    return _judged(predictions, _cohort_of(predictions, answer), out, settings)
 
 
 def evaluate_bundle(bundle: Path, cohort: Path, out: Path, settings: Mapping[str, Any]) -> Evidence:
@@ -81,8 +94,9 @@ def _cohort_of(predictions: Predictions, path: Path) -> Cohort:
 
 def _judged(predictions: Predictions, cohort: Cohort, out: Path, settings: Mapping[str, Any]) -> Evidence:
     out.mkdir(parents=True, exist_ok=True)
-    evaluators = settings.get("evaluate") or _suiting(predictions.question)
-    evidence = judge(predictions, cohort, evaluators, settings.get("gates", ()))
+    asked = settings.get("evaluate")
+    evaluators = asked or _suiting(predictions.question)
+    evidence = judge(predictions, cohort, evaluators, settings.get("gates", ()), unasked=not asked)
     cohort.write(out / "cohort.parquet")
     write_predictions(out, [predictions])
     evidence.write(out / "evidence.json")
