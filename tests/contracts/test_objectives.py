@@ -122,9 +122,10 @@ def test_decodes_to_what_was_asked(slot, name):
 @each("objectives")
 def test_an_answer_nearer_the_truth_costs_less(slot, name):
     """A loss of the wrong sign, or one that reads the classes in another order than it decodes, fails here."""
-    for title, question, objective, _, target in asked(name):
+    for title, question, objective, output, target in asked(name):
         if question.is_regression:
-            right, wrong = target[:2].clone(), target[:2] + 5
+            rest = torch.zeros(2, output.shape[1] - target.shape[1])  # what else an objective foretells (its noise)
+            right, wrong = torch.cat([target[:2], rest], 1), torch.cat([target[:2] + 5, rest], 1)
         else:
             index = target[:2].clamp(min=0) if question.exclusive else target[:2].nan_to_num(0)
             hot = (

@@ -692,3 +692,36 @@ MUTANTS += [
     Mutant("L14.12", "maths.detection", "np.maximum.at(best", "np.minimum.at(best"),
     Mutant("L14.12", "maths.detection", "alarms <= rate", "alarms < 2 * rate"),
 ]
+
+# Several answers made one.
+MUTANTS += [
+    Mutant("L3.1", "maths.ensembles", 'logs.sum(0) if rule == "product" else logs.mean(0)', "logs.mean(0)"),
+    Mutant("L3.1", "maths.ensembles", "np.log(np.maximum(members, _FLOOR))", "np.log(members)"),
+    Mutant(
+        "L3.1", "maths.ensembles", "[members.argmax(-1)]", "[members.shape[-1] - 1 - members[..., ::-1].argmax(-1)]"
+    ),
+    Mutant("L3.1", "maths.ensembles", "np.log(accuracy / (1 - accuracy))", "np.log(accuracy)"),
+    Mutant(
+        "L3.2",
+        "maths.ensembles",
+        "generator.integers(0, member.max() + 1, member.max() + 1)",
+        "generator.permutation(member.max() + 1)",
+    ),
+    Mutant("L3.2", "maths.ensembles", "1 - (1 - 1 / number) ** number", "1 - (1 - 1 / number)"),
+    Mutant(
+        "L3.2",
+        "maths.ensembles",
+        "_, member = np.unique(np.asarray(clusters), return_inverse=True)",
+        "member = np.arange(len(clusters))",
+    ),
+    Mutant("L3.3", "maths.ensembles", " + np.log(classes - 1)", ""),
+    Mutant("L3.3", "maths.ensembles", "say * wrong", "say * ~wrong"),
+    Mutant("L3.3", "maths.ensembles", "error >= 1 - 1 / classes", "error > 1"),
+    Mutant("L3.3", "maths.ensembles", "kept = max(error, _FLOOR)", "kept = error"),
+    Mutant("L3.4", "maths.ensembles", "distance / (2 * variance)", "distance / variance"),
+    Mutant("L3.4", "maths.ensembles", ".logsumexp(-1)", ".exp().sum(-1).add(1e-12).log()"),
+    Mutant("L3.4", "maths.ensembles", "logits < least", "logits <= least"),
+    Mutant("L3.6", "maths.uncertainty", "mean.var(0)", "mean.var(0, ddof=1)"),
+    Mutant("L3.6", "maths.losses", "(truth - mean) ** 2 / variance) / 2", "(truth - mean) ** 2 / variance)"),
+    Mutant("L3.6", "learn.objectives.gaussian", "variance * self.scale**2", "variance * self.scale"),
+]

@@ -98,6 +98,18 @@ def cross_entropy(
     )
 
 
+def gaussian_nll(mean: Tensor, variance: Tensor, truth: Tensor) -> Tensor:
+    """Negative log-likelihood of numbers under normal distributions, less the constant ``log(2 pi) / 2``.
+
+    Args:
+        mean, truth: Any shape, in one unit.
+        variance: The same shape, above 0, in that unit squared.
+
+    Source: Nix & Weigend 1994; Lakshminarayanan 2017 (arXiv:1612.01474), eq. 1.
+    """
+    return (variance.log() + (truth - mean) ** 2 / variance) / 2
+
+
 def weighted_mean(
     losses: Tensor, target: Tensor, class_weights: Tensor, divisor: Literal["count", "weights"]
 ) -> Tensor:
