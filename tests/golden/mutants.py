@@ -692,6 +692,39 @@ MUTANTS += [
     Mutant("L14.12", "maths.detection", "np.maximum.at(best", "np.minimum.at(best"),
     Mutant("L14.12", "maths.detection", "alarms <= rate", "alarms < 2 * rate"),
 ]
+# Attributions: paths, reference differences, relevance, Shapley values.
+MUTANTS += [
+    Mutant("I10.3", "prove.explainers.integrated_gradients", "+ 0.5) / self.steps", "+ 1.0) / self.steps"),
+    Mutant(
+        "I10.3",
+        "prove.explainers.integrated_gradients",
+        "(total[view] / self.steps * (image - baseline[view]))",
+        "(total[view] / self.steps * image.abs())",
+    ),
+    Mutant("I10.3", "prove.contributing", "Rescaling(before.seen)", "None"),
+    Mutant("I10.3", "maths.propagation", "torch.where(value >= before[-1], now, then)", "now"),
+    Mutant("I10.3", "maths.propagation", "torch.where(steady, slope, moved", "torch.where(steady, slope, slope"),
+    Mutant("I10.3", "maths.propagation", "width * (now + then) / 2", "0 * (now + then) / 2"),
+    Mutant(
+        "I10.3",
+        "maths.propagation",
+        "back(relevance / _away(contributions, ctx.epsilon))",
+        "back(relevance / _away(value, ctx.epsilon))",
+    ),
+    Mutant("I10.3", "maths.propagation", "_away(plain + ctx.gamma * favoured", "_away(plain + favoured"),
+    Mutant("I10.3", "maths.propagation", "gradients[0].clamp(min=0) * passed", "gradients[0] * passed"),
+    Mutant("I10.3", "maths.propagation", "ctx.save_for_backward(image > 0)", "ctx.save_for_backward(image == image)"),
+    Mutant("I10.4", "maths.shapley", "values[without + 2**player] - values[without]", "values[without + 2**player]"),
+    Mutant(
+        "I10.4",
+        "maths.shapley",
+        "factorial(s) * factorial(players - s - 1) / factorial(players)",
+        "2.0 ** (1 - players)",
+    ),
+    Mutant("I10.4", "maths.shapley", "(players - 1) / (comb(players, int(s)) * s * (players - s))", "1.0"),
+    Mutant("I10.4", "maths.shapley", "np.concatenate([rows, ~rows])", "np.concatenate([rows, rows])"),
+    Mutant("I10.4", "prove.explainers.kernel_shap", "/ sizes[:, None]", "/ 1"),
+]
 
 # Several answers made one.
 MUTANTS += [

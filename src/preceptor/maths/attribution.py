@@ -64,11 +64,23 @@ def activation_map(activation: Tensor, weights: Tensor, shape: Sequence[int]) ->
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, equation 2.
     """
-    summed = torch.einsum("bc,bc...->b...", weights, activation).relu()
-    if tuple(summed.shape[1:]) == tuple(shape):
-        return summed
-    mode = _RESIZING[summed.ndim - 1]
-    return functional.interpolate(summed[:, None], size=tuple(shape), mode=mode, align_corners=False)[:, 0]
+    return on_grid(torch.einsum("bc,bc...->b...", weights, activation).relu(), shape)
+
+
+def on_grid(coarse: Tensor, shape: Sequence[int]) -> Tensor:
+    """A map of a layer brought to the input's grid, linearly between its positions.
+
+    Args:
+        coarse: ``(batch, *space)``.
+        shape: Of the input's grid.
+
+    Returns:
+        ``(batch, *shape)``.
+    """
+    if tuple(coarse.shape[1:]) == tuple(shape):
+        return coarse
+    mode = _RESIZING[coarse.ndim - 1]
+    return functional.interpolate(coarse[:, None], size=tuple(shape), mode=mode, align_corners=False)[:, 0]
 
 
 def window_corners(shape: Sequence[int], window: Sequence[int], stride: Sequence[int]) -> list[tuple[int, ...]]:

@@ -82,7 +82,27 @@ def class_activation_maps(
     layer: str | Mapping[str, str] | None,
     weigh: Callable[[Tensor, Tensor], Tensor],
 ) -> dict[str, Tensor]:
-    """Weighted activation maps of a layer, on each view's grid.
+    """Weighted activation maps of a layer, on each view's grid: see `layer_maps`.
+
+    Args:
+        model, batch, target, layer: As there.
+        weigh: ``(activation, gradient) -> (batch, channel)``.
+    """
+
+    def draw(activation: Tensor, gradient: Tensor, shape: Sequence[int]) -> Tensor:
+        return activation_map(activation, weigh(activation, gradient), shape)
+
+    return layer_maps(model, batch, target, layer, draw)
+
+
+def layer_maps(
+    model: Any,
+    batch: Batch,
+    target: Callable[[Mapping[str, Tensor]], Tensor],
+    layer: str | Mapping[str, str] | None,
+    draw: Callable[[Tensor, Tensor, Sequence[int]], Tensor],
+) -> dict[str, Tensor]:
+    """A map of a layer for each view, on the view's grid.
 
     A layer that ran once stands for all views (they are fused by then); one that ran once per view, as in a shared
     encoder, stands for them in their order; a network may also name one layer per view.
@@ -92,7 +112,7 @@ def class_activation_maps(
         batch: What is explained.
         target: The score.
         layer: Name; None takes the network's own ``last_features``.
-        weigh: ``(activation, gradient) -> (batch, channel)``.
+        draw: ``(activation, gradient, shape) -> (batch, *shape)``.
 
     Returns:
         ``{view: (batch, *space)}``, NaN where the view is missing.
@@ -127,7 +147,7 @@ def class_activation_maps(
             gradient = gradients[id(activation)]
             activation = activation.detach()
             gradient = torch.zeros_like(activation) if gradient is None else gradient
-            found = activation_map(activation, weigh(activation, gradient), shape)
+            found = draw(activation, gradient, shape)
             maps[view][there] = found if len(found) == int(there.sum()) else found[there]
     return maps
 
