@@ -6,7 +6,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test slow mutants rehearsals docs lint types clean
+.PHONY: demo test slow mutants rehearsals docs site lint types clean
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -39,6 +39,11 @@ rehearsals: $(VENV)/.core
 docs: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q docs
 
+# The same pages as a web site, in site/.
+site: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/zensical build
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
@@ -46,4 +51,4 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) runs demo scratch recipes/scratch
+	rm -rf $(VENV) runs demo scratch recipes/scratch site

@@ -224,6 +224,19 @@ def test_tables_that_do_not_fit_are_refused(parameters, message, tmp_path):
     assert "007" not in str(caught.value)
 
 
+def test_a_table_says_the_roles(tmp_path):
+    table(tmp_path, "image,part\na.png,Train\nb.png,val\nc.png,test\n", "a.png", "b.png", "c.png")
+    cohort = cohort_of("table", tmp_path, file="cases.csv", role="part")
+    assert [case.role for case in cohort] == ["train", "tune", "test"]
+
+
+@pytest.mark.parametrize("word", ["", "holdout"])
+def test_a_table_with_an_unknown_role_is_refused(tmp_path, word):
+    table(tmp_path, f"image,part\na.png,train\nb.png,{word}\n", "a.png", "b.png")
+    with pytest.raises(CohortError, match="no known role"):
+        cohort_of("table", tmp_path, file="cases.csv", role="part")
+
+
 def test_a_table_may_not_lead_out_of_its_folder(tmp_path):
     inner = tmp_path / "inner"
     picture(tmp_path, "inner/a.png", "b.png")

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from preceptor.core.cohort import Case
+from preceptor.core.cohort import ROLES, Case
 from preceptor.core.errors import CohortError
 from preceptor.intake.naming import case_key, data_absent
 from preceptor.intake.sheet import RESERVED, plain, read_sheet, require_columns, same
 
 if TYPE_CHECKING:
     import pandas
+
+#: What other tools call the roles.
+_ROLE_WORDS = {"training": "train", "val": "tune", "valid": "tune", "validation": "tune", "testing": "test"}
 
 
 class Table:
@@ -33,6 +36,8 @@ class Table:
         repeats: Where a case has a second image of one view: ``further_case`` makes it another case of the same
             patient, ``exclude`` leaves it out and counts it.
         patient: Column that names the patient. Without it no patient is named, and splits are by image.
+        role: Column that says each case's role: train, tune (or val, validation), calibrate, test, adapt, external. The
+            recipe keeps it with ``split: {given: true}``.
         labels: Columns that hold labels, or ``{label: column}``.
         unlabelled: Values of label columns that mean "nobody said", besides blanks.
         fields: Columns to keep beside the images (site, sex, age …), or ``{field: column}``.
@@ -45,7 +50,8 @@ class Table:
     disagree about a label leave it unlabelled, which is noted.
 
     Raises:
-        CohortError: The table or every image is absent (``data_absent``), or a column is missing.
+        CohortError: The table or every image is absent (``data_absent``), a column is missing, or a case has no known
+            role, or two.
 
     Source: table reading by pandas; identifiers stay text.
 
@@ -64,6 +70,7 @@ class Table:
         views: dict[str, list[Any]] | None = None,
         repeats: Literal["further_case", "exclude"] = "further_case",
         patient: str | None = None,
+        role: str | None = None,
         labels: list[str] | dict[str, str] | None = None,
         unlabelled: list[Any] | None = None,
         fields: list[str] | dict[str, str] | None = None,
@@ -81,6 +88,7 @@ class Table:
         self.views = views
         self.repeats = repeats
         self.patient = patient
+        self.role = role
         self.labels = labels
         self.unlabelled = unlabelled
         self.fields = fields
@@ -132,7 +140,12 @@ class Table:
                 remedy=f"fields: {{{taken[0]}_column: {self._fields[taken[0]]}}}",
                 code="field_name",
             )
-        text = [*self._views.values(), *(self.masks or {}).values(), *(self.case or ()), *filter(None, [self.patient])]
+        text = [
+            *self._views.values(),
+            *(self.masks or {}).values(),
+            *(self.case or ()),
+            *filter(None, [self.patient, self.role]),
+        ]
         table = read_sheet(path, dict.fromkeys(text))
         used = [*self._labels.values(), *self._fields.values(), *(self.keep or {}), *(self.drop or {})]
         require_columns(table, [*used, *filter(None, [self.view])], path.name)
@@ -223,6 +236,7 @@ class Table:
             key=key,
             images={view: images[view] for view in sorted(images, key=lambda v: order.index(v) if v in order else -1)},
             patient=self._patient(rows, name),
+            role=self._role(rows, key),
             masks={mask: source for row in reversed(rows) for mask, source in row["_masks"].items()},
             labels={label: self._label(rows, column, key) for label, column in self._labels.items()},
             fields={field: _first(row[column] for row in rows) for field, column in self._fields.items()},
@@ -241,6 +255,18 @@ class Table:
                 code="case_patient",
             )
         return str(named.pop())
+
+    def _role(self, rows: list[dict[str, Any]], key: str) -> str | None:
+        if self.role is None:
+            return None
+        named = {_ROLE_WORDS.get(word := str(row[self.role]).strip().lower(), word) for row in rows}
+        if len(named) > 1 or not named <= set(ROLES):
+            raise CohortError(
+                f"case {key} has {'two roles' if len(named) > 1 else 'no known role'}",
+                expected=f"one of {', '.join(ROLES)} in '{self.role}', the same for all rows of a case",
+                code="case_role",
+            )
+        return named.pop()
 
     def _label(self, rows: list[dict[str, Any]], column: str, key: str) -> Any:
         nothing = (None, *(self.unlabelled or ()))
