@@ -153,7 +153,7 @@ class Run:
             store, members = self._prepare(group[0].cohort), group[0].cohort
             given = [build("safeguards", each) for each in self.recipe.safeguards]
             answering = fit_safeguards(model, given, members, store, self.task, self.recipe.seed, self.journal.say)
-            cases = members.with_role("test", "external", "calibrate")
+            cases = members.with_role(*self._answered_roles())
             answers.append(
                 answer_cases(
                     answering,
@@ -171,6 +171,11 @@ class Run:
             write_group(self.folder, group, model.inputs, store.states, self._expected_input(members))
             self._explain(model, store, members)
         write_predictions(self.folder, answers)
+
+    def _answered_roles(self) -> list[str]:
+        """Whose answers are stored: of those that are measured, and of those that an evaluator chooses something on."""
+        chosen_on = {getattr(build("evaluators", each), "fit_role", "test") for each in self.recipe.evaluate}
+        return sorted({"test", "external", "calibrate", *chosen_on})
 
     def _tell_predicting(self, total: int, done: int) -> None:
         self.journal.bar("predicting", done, total)
