@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,6 +17,10 @@ from .run import Run
 
 if TYPE_CHECKING:
     import pandas
+
+    from .prove.checklists.lists import Checklist
+    from .prove.checklists.prisma import Flow
+    from .prove.record import Record
 
 
 def run(
@@ -302,6 +306,74 @@ def predict(
     return predict_inputs(open_bundle(bundle, key=key), [Path(each) for each in inputs], Path(out), device=device)
 
 
+def checklist(
+    runs: str | Path | Sequence[str | Path],
+    name: str,
+    out: str | Path | None = None,
+    *,
+    answers: str | Path | None = None,
+) -> Checklist:
+    """Fill a reporting checklist, a model card or a data sheet from a run's own record.
+
+    Args:
+        runs: The run's folder.
+        name: Of the list: see `preceptor.prove.checklists.lists.names`.
+        out: ``.md``, ``.html`` or ``.csv`` file to write.
+        answers: A YAML file ``{number: text}`` of what only the authors can say.
+
+    Raises:
+        RecipeError: No such list, form, item or run; or several runs, which only `flow_of_runs` takes.
+    """
+    from .prove.checklists.lists import checklist, read_given
+    from .prove.checklists.writing import write_checklist
+
+    folders = _run_folders(runs)
+    if len(folders) != 1:
+        raise RecipeError(
+            f"'{name}' is filled from one run, not {len(folders)}", expected="one run's folder", code="checklist_runs"
+        )
+    given = None if answers is None else read_given(Path(answers), name)
+    filled = checklist(folders[0], name, given)
+    if out is not None:
+        write_checklist(filled, Path(out))
+    return filled
+
+
+def flow_of_runs(runs: Sequence[str | Path], out: str | Path | None = None) -> Flow:
+    """The flow of a set of runs in the boxes of PRISMA 2020.
+
+    Args:
+        runs: Their folders.
+        out: ``.md``, ``.html`` or ``.csv`` file to write.
+
+    Raises:
+        RecipeError: A folder holds no run, or none is named.
+    """
+    from .prove.checklists.prisma import flow_of_runs as screened
+    from .prove.checklists.prisma import write_flow
+
+    flow = screened(_run_folders(runs))
+    if out is not None:
+        write_flow(flow, Path(out))
+    return flow
+
+
+def _run_folders(runs: str | Path | Sequence[str | Path]) -> list[Record]:
+    """What lies in folders that must be runs'."""
+    from .prove.record import Record
+
+    folders = [Path(each) for each in ([runs] if isinstance(runs, (str, Path)) else runs)]
+    for folder in folders:
+        if not any((folder / name).exists() for name in ("resolved.yaml", "evidence.json", "predictions.parquet")):
+            raise RecipeError(
+                "the folder holds no run",
+                where=folder.name,
+                expected="a folder that `preceptor run` or `preceptor evaluate` made",
+                code="not_a_run",
+            )
+    return [Record.read(folder) for folder in folders]
+
+
 def allocate_readers(
     source: str | Path, readers: Sequence[str], out: str | Path | None = None, **settings: Any
 ) -> pandas.DataFrame:
@@ -355,6 +427,66 @@ def analyse_readers(
     found = analyse(table, stored_predictions(Path(source)), allocation=planted, **settings)
     if out is not None:
         write_readers_page(found, Path(out))
+    return found
+
+
+def audit(
+    folder: str | Path,
+    *,
+    fields: Sequence[str] | None = None,
+    target: Mapping[str, Mapping[str, float]] | str | Path | None = None,
+    most_cases: int = 300,
+    pixels: bool = True,
+    device: str = "auto",
+    fresh: bool = False,
+    networks: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Any:
+    """Seek shortcuts in a finished run; see `preceptor.prove.shortcuts.audit`.
+
+    Args:
+        folder: The run's; ``audit.json`` (and ``audit_means.npz``) are written into it.
+        fields: Fields of the cohort to suspect; None takes sex, age, site, scanner, view and quality.
+        target: ``{field: {group: share}}`` of the population that the model is meant for, or a YAML file of it.
+        most_cases: How many test cases' pixels to look at.
+        pixels: False audits stored predictions alone.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        fresh: Replace an earlier audit.
+        networks: Networks of the caller's own, by name.
+        tell: Told what is being asked.
+
+    Returns:
+        The audit: ``.suspicions``, ``.trials``, ``.sentence``, ``.notes``.
+
+    Raises:
+        CohortError: The run was audited already, or no test case was predicted.
+        BundleError: The run is not finished.
+    """
+    from .deliver.auditing import audit_run, read_target
+
+    run = open_run(folder, networks=networks)
+    path = Path(folder) / "audit.json"
+    if path.exists() and not fresh:
+        raise CohortError(
+            "the run was audited already",
+            where=path.name,
+            remedy="read audit.json, or `preceptor audit RUN --fresh`",
+            code="audit_exists",
+        )
+    if isinstance(target, (str, Path)):
+        target = read_target(Path(target))
+    found = audit_run(
+        run.recipe,
+        Path(folder),
+        fields=fields,
+        target=target,
+        most_cases=most_cases,
+        pixels=pixels,
+        device=device,
+        networks=networks,
+        tell=tell,
+    )
+    found.write(Path(folder), fresh=fresh)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup, escape
@@ -43,7 +44,7 @@ def write_page(path: Path, title: str, kind: str, body: Markup) -> Path:
     return path
 
 
-def table(caption: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     """A table whose first column names its rows.
 
     Args:
