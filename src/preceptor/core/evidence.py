@@ -26,6 +26,8 @@ class Question:
         dense: Whether there is an answer per voxel.
         values: For dense answers, the value in the file that each class is written as, in the order of `classes`.
         unit: Unit of a regressed quantity.
+        numbered: For dense answers of one structure: its objects are numbered in the file, and every value above 0 is
+            an object of it.
     """
 
     task: str
@@ -35,6 +37,7 @@ class Question:
     dense: bool = False
     values: tuple[int, ...] = ()
     unit: str = ""
+    numbered: bool = False
 
     @property
     def is_regression(self) -> bool:

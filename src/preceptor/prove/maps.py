@@ -166,6 +166,8 @@ def _same_grid(first: Image, second: Image) -> bool:
 
 def _class_index(array: np.ndarray, question: Question) -> np.ndarray:
     """File values to class indices; -1 for every other value."""
+    if question.numbered:
+        return (array > 0).astype(np.int16)
     index = np.full(array.shape, -1, dtype=np.int16)
     for position, value in enumerate(question.values):
         index[array == value] = position

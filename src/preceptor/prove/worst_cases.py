@@ -12,6 +12,7 @@ import numpy as np
 
 from preceptor.core.cohort import Case
 from preceptor.core.errors import PreceptorError
+from preceptor.core.evidence import Question
 from preceptor.core.image import Image
 
 from .pictures import label_layer, most_shown, view_of
@@ -209,12 +210,12 @@ def _maps(
     def indices(path: Any) -> np.ndarray | None:
         if not isinstance(path, str) or not path:
             return None
-        return _indices(read_image(record.folder, path, is_label=True), image, record.question.values)
+        return _indices(read_image(record.folder, path, is_label=True), image, record.question)
 
     return indices(row.get("truth_path")), indices(row.get("answer"))
 
 
-def _indices(label: Image, like: Image, values: Sequence[int]) -> np.ndarray:
+def _indices(label: Image, like: Image, question: Question) -> np.ndarray:
     """A label map's values as class indices on another image's grid; what is not declared is background."""
     array = label.array
     same = array.shape[1:] == like.shape and np.allclose(label.affine_mm, like.affine_mm, atol=1e-3)
@@ -222,8 +223,10 @@ def _indices(label: Image, like: Image, values: Sequence[int]) -> np.ndarray:
         from preceptor.prepare.compose import resample_like
 
         array = resample_like(array, label.affine_mm, like, nearest=True)
+    if question.numbered:
+        return (array[0] > 0).astype(np.uint8)
     index = np.zeros(array.shape[1:], np.uint8)
-    for position, value in enumerate(values):
+    for position, value in enumerate(question.values):
         index[array[0] == value] = position
     return index
 

@@ -62,7 +62,7 @@ class PanopticQuality:
         return cls(overlaps=[0.5])
 
     def suits(self, question: Question) -> bool:
-        return question.task == "instances"
+        return question.task == "instances" or question.numbered
 
     def __call__(self, predictions: Predictions, cohort: Cohort) -> Finding:
         return by_field(self._measure(predictions, cohort), self.by, predictions, cohort, self._measure)
