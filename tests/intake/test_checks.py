@@ -328,3 +328,51 @@ def test_few_people_say_nothing_of_how_pictures_lie():
     found = report("odd_images", [*upright, turned])
     assert [(problem.code, problem.cases) for problem in found] == [("image_turned", ("turned",))]
     assert report("odd_images", [*upright[:20], turned]) == []
+
+
+# ---------------------------------------------------------------- rare classes
+
+
+def _rare(share, judged_by, roles=("test",), **settings):
+    task = build("tasks", {"classification": {"classes": ["absent", "present"]}})
+    cases = tuple(
+        Case(f"c{i}", {}, f"p{i}", labels={"label": ("absent", "present")[i < share * 200]}, role=roles[i % len(roles)])
+        for i in range(200)
+    )
+    return build("checks", {"rare_classes": {"judged_by": judged_by, **settings}})(Cohort(cases, Path()), {}, task)
+
+
+def test_a_rare_condition_judged_by_accuracy_alone_is_told_which_measures_fit():
+    (problem,) = _rare(0.02, ["confusion"])
+    assert problem.severity == "warning" and problem.code == "rare_by_accuracy"
+    assert (
+        "present 2.0%" in problem.what and "right in 98.0%" in problem.what and "only 16% of the alarms" in problem.what
+    )
+    assert "average_precision" in problem.expected and "prevalences: [0.02]" in problem.remedy
+
+
+@pytest.mark.parametrize("judged_by", [["confusion", "roc"], ["predictive_values"], [], None])
+def test_other_measures_or_none_known_are_no_cause_for_a_warning(judged_by):
+    assert _rare(0.02, judged_by) == []
+
+
+def test_a_common_condition_may_be_judged_by_accuracy():
+    assert _rare(0.3, ["confusion"]) == []
+    assert _rare(0.3, ["confusion"], below=0.4)
+    assert _rare(0.0, ["confusion"]) == [], "a class that never occurs is class_counts' to tell"
+
+
+def test_a_rare_label_counts_where_it_was_looked_for():
+    task = build("tasks", {"multilabel": {"labels": ["mass", "effusion"]}})
+    labels = [{"mass": (1 if i == 0 else 0) if i < 20 else None, "effusion": i % 2} for i in range(100)]
+    cases = tuple(Case(f"c{i}", {}, labels=each, role="test") for i, each in enumerate(labels))
+    (problem,) = build("checks", {"rare_classes": {"judged_by": ["confusion"]}})(Cohort(cases, Path()), {}, task)
+    assert "mass 5.0%" in problem.what and "effusion" not in problem.what
+
+
+def test_the_recipe_tells_the_check_what_it_is_judged_by():
+    from preceptor.recipe.load import load_recipe
+
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "phantoms.yaml")
+    told = next(each["rare_classes"] for each in recipe.checks if "rare_classes" in each)
+    assert told["judged_by"] == [name for each in recipe.evaluate for name in each]

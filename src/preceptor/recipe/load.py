@@ -54,6 +54,7 @@ def load_recipe(
         raise _failed(path, report.errors)
     if filled.get("checks") is None:
         filled["checks"] = _every_check()
+    _tell_checks(filled)
     return Recipe.of(filled, folder, tuple(report.warnings))
 
 
@@ -116,6 +117,15 @@ def _every_check() -> list[dict[str, Any]]:
         if not any(parameter.required for parameter in known.values()):
             chosen.append(Filler(Report(name, {})).plugin("checks", name, ("checks",)))
     return [each for each in chosen if each is not None]
+
+
+def _tell_checks(filled: dict[str, Any]) -> None:
+    """A check that asks what the recipe is judged by (`judged_by`) is told, unless the recipe says it itself."""
+    judges = [name for each in filled.get("evaluate") or () for name in each]
+    for each in filled["checks"]:
+        for settings in each.values():
+            if "judged_by" in settings and settings["judged_by"] is None:
+                settings["judged_by"] = judges
 
 
 def _failed(path: Path, errors: Sequence[Problem]) -> RecipeError:
