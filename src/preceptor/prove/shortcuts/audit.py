@@ -57,17 +57,18 @@ class Audit:
         named = ", ".join(each.about for each in self.suspicions)
         return f"{len(self.suspicions)} possible shortcut{'s' if len(self.suspicions) > 1 else ''}: {named}."
 
-    def write(self, folder: Path) -> Path:
+    def write(self, folder: Path, *, fresh: bool = False) -> Path:
         """Write ``audit.json``, and ``audit_means.npz`` where there are mean images, aside and renamed.
 
         Args:
             folder: The run's.
+            fresh: Replace an earlier audit.
 
         Raises:
             CohortError: There is an audit already: nothing is overwritten unasked.
         """
         path = folder / "audit.json"
-        if path.exists():
+        if path.exists() and not fresh:
             raise CohortError(
                 "the run was audited already",
                 where=path.name,
