@@ -125,6 +125,8 @@ def _classes_of(case: Case, fact: Any, task: Task) -> set[str]:
     question = task.question
     if question.dense:
         held = set((fact or {}).get(task.mask, ()))
+        if question.numbered:
+            held = {str(min(int(float(value)), 1)) for value in held}
         return {name for name, value in zip(question.classes, question.values, strict=True) if str(value) in held}
     target = task.encode(case)[question.target]
     if question.exclusive:

@@ -77,7 +77,7 @@ def _in_maps(cohort: Cohort, facts: Mapping[str, Any], task: Task) -> list[Probl
     strange: dict[int, list[str]] = defaultdict(list)
     for case in cohort:
         for value in map(int, (facts.get(case.key) or {}).get(task.mask, {})):
-            if value not in declared:
+            if value not in declared and not (task.question.numbered and value > 0):
                 strange[value].append(case.key)
     if not strange:
         return []
