@@ -10,6 +10,7 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Evidence, Predictions, Question
 from preceptor.core.slots import build, names
+from preceptor.prove.external import with_changes
 from preceptor.prove.foreign import read_foreign
 from preceptor.prove.foreign_masks import read_folders
 from preceptor.prove.judging import judge, stated
@@ -44,6 +45,8 @@ def evaluate_folders(truth: Path, answer: Path, out: Path, settings: Mapping[str
 def evaluate_bundle(bundle: Path, cohort: Path, out: Path, settings: Mapping[str, Any]) -> Evidence:
     """Predict a cohort with a bundle and judge the answers with the bundle's own evaluators.
 
+    What both cohorts have is set against each other: ``change.<finding>``, see `preceptor.prove.external`.
+
     Args:
         bundle: What `seal` wrote.
         cohort: A cohort with truth, or a recipe whose cohort is meant. Every case counts as external.
@@ -61,7 +64,7 @@ def evaluate_bundle(bundle: Path, cohort: Path, out: Path, settings: Mapping[str
     predictions = sealed.answer_cohort(whole, out)
     chosen = stated(sealed.recipe.evaluate, sealed.evidence)
     settings = {"evaluate": chosen, "gates": sealed.recipe.gates, **settings}
-    return _judged(predictions, whole, out, settings)
+    return _judged(predictions, whole, out, settings, sealed.evidence)
 
 
 def read_cohort(source: Path) -> Cohort:
@@ -92,11 +95,15 @@ def _cohort_of(predictions: Predictions, path: Path) -> Cohort:
     return Cohort(tuple(cases), path.parent, path.stem)
 
 
-def _judged(predictions: Predictions, cohort: Cohort, out: Path, settings: Mapping[str, Any]) -> Evidence:
+def _judged(
+    predictions: Predictions, cohort: Cohort, out: Path, settings: Mapping[str, Any], internal: Evidence | None = None
+) -> Evidence:
     out.mkdir(parents=True, exist_ok=True)
     asked = settings.get("evaluate")
     evaluators = asked or _suiting(predictions.question)
     evidence = judge(predictions, cohort, evaluators, settings.get("gates", ()), unasked=not asked)
+    if internal is not None:
+        evidence = with_changes(evidence, internal, predictions)
     cohort.write(out / "cohort.parquet")
     write_predictions(out, [predictions])
     evidence.write(out / "evidence.json")
