@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preceptor.maths.adjusted_odds import log_odds
-from preceptor.maths.association import cramers_v, standardised_difference
+from preceptor.maths.contingency import cramers_v, standardised_difference
 from preceptor.maths.intervals import Resamples
 from preceptor.maths.linear_probe import folds_of, probe_matrix, probe_scores
 from preceptor.maths.roc import auroc

@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 
 from preceptor.core.evidence import Predictions
-from preceptor.maths.association import cramers_v
+from preceptor.maths.contingency import cramers_v
 from preceptor.maths.linear_probe import folds_of, probe_matrix, probe_scores
 from preceptor.maths.shuffles import auroc_of_columns, chance_of, shuffled, tail_of
 from preceptor.prove.divisions import Division, divisions

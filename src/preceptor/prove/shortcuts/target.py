@@ -9,7 +9,7 @@ import numpy as np
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions, Question
-from preceptor.maths.association import standardised_difference
+from preceptor.maths.contingency import standardised_difference
 from preceptor.prove.divisions import divisions
 
 from .suspicion import Trial
