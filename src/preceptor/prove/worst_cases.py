@@ -101,7 +101,7 @@ def shown_cases(record: Record, most: int = _WORST) -> list[Shown]:
         typical, best = ranked[len(ranked) // 2], ranked[-1]
         chosen += [(typical, "typical")] if typical in rest and typical is not best else []
         chosen.append((best, "best"))
-    return [_shown(each, why, record) for each, why in chosen]
+    return [shown_case(each, why, record) for each, why in chosen]
 
 
 # -------------------------------------------------------------------- ranking
@@ -131,7 +131,14 @@ def _sorted(found: Sequence[Ranked]) -> list[Ranked]:
 # -------------------------------------------------------------------- showing
 
 
-def _shown(ranked: Ranked, why: str, record: Record) -> Shown:
+def shown_case(ranked: Ranked, why: str, record: Record) -> Shown:
+    """A case with what is known of it and its pictures; where there is no picture, why.
+
+    Args:
+        ranked: The case and its value in words.
+        why: It is shown.
+        record: The run.
+    """
     row = _row(record, ranked.key)
     facts = _facts(row, record)
     if record.cohort is None:
