@@ -54,7 +54,7 @@ def test_weighted_votes():
 def test_no_member_has_a_veto_and_ties_have_a_rule():
     certain = np.array([(1.0, 0.0), (0.001, 0.999), (0.001, 0.999)])
     vetoed = ensembles.combine(certain, "product")
-    assert np.isfinite(vetoed).all() and vetoed[0] > 0 and vetoed.sum() == pytest.approx(1)
+    assert np.isfinite(vetoed).all() and vetoed[1] > 0 and vetoed.sum() == pytest.approx(1)
     opposed = ensembles.combine(np.array([(1.0, 0.0), (0.0, 1.0)]), "product")
     assert opposed == pytest.approx((0.5, 0.5)), "two certainties that exclude each other cancel out"
     assert ensembles.combine(np.array([(1.0, 0.0), (0.0, 1.0)]), "min") == pytest.approx((0.5, 0.5))
