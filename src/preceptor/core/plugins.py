@@ -273,11 +273,29 @@ class Strategy(Protocol):
 
 @dataclass(frozen=True)
 class Pass:
-    """One more forward pass that a safeguard asks for: `flip` axes of space, `dropout` on, at `index` of several."""
+    """One more forward pass that a safeguard asks for.
+
+    Args:
+        flip: Axes of space that are mirrored; the answer is mirrored back.
+        dropout: Whether dropout is on.
+        index: Which of several that would otherwise be alike; what is drawn at random is drawn by it.
+        shift: Voxels to move the image along each axis of space, further ones being ignored; a dense answer is moved
+            back.
+        noise: Deviation of the noise that is added, as a share of the image's own.
+        gamma: Power that grey values are raised to between the image's darkest and brightest.
+    """
 
     flip: tuple[int, ...] = ()
     dropout: bool = False
     index: int = 0
+    shift: tuple[int, ...] = ()
+    noise: float = 0.0
+    gamma: float = 1.0
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is plain or mirrored alone: a fixed function of the image, that any program can run."""
+        return not (self.dropout or self.noise or any(self.shift)) and self.gamma == 1
 
 
 @dataclass

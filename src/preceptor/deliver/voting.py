@@ -21,7 +21,7 @@ class Voting(nn.Module):
     """What every program can run of a bundle: networks, decoding, mirrored passes and recalibration.
 
     What stands around that is no part of it: preparation, safeguards that look at the whole answer (largest component,
-    refusal), and passes with dropout.
+    refusal), and passes with dropout, noise or moved images.
 
     Args:
         bundle: Its networks are asked on the CPU.
@@ -74,7 +74,7 @@ class _Reading:
 
     def __init__(self, answering: Answering) -> None:
         self._networks, self._decode = answering.model.networks, answering.model.decode
-        self._passes: list[Pass] = [each for each in answering.passes if not each.dropout]
+        self._passes: list[Pass] = [each for each in answering.passes if each.is_fixed]
         self._recalibrate = answering.recalibrate
 
     def read(self, images: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:

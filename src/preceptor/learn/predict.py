@@ -18,6 +18,7 @@ from preceptor.core.plugins import Decoded, Inputs, Pass, Prediction
 from preceptor.maths.resampling import cut
 
 from .call import call
+from .passes import bring_back, vary
 from .window import Box, Mosaic, Window
 
 __all__ = ["VOXELS_KEPT", "Window", "predict"]
@@ -310,11 +311,11 @@ class _Run:
 
     def __call__(self, batch: _Batch, number: int) -> Tensor:
         """Answer ``(batch, channel, *space)``; `number` counts the batches of a case, and dropout draws by it."""
-        axes = [axis + 2 for axis in self._pass.flip]
-        images = {view: self._laid_out(image.flip(axes) if axes else image) for view, image in batch.images.items()}
+        seed = (self._pass.index, self._index, number)
+        images = {view: self._laid_out(vary(image, self._pass, seed)) for view, image in batch.images.items()}
         with self._dropping(number), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             answer = call(self._network, images, batch.present, batch.fields)["answer"]
-        return answer.flip(axes) if axes and answer.ndim > max(axes) else answer
+        return bring_back(answer, self._pass)
 
     def _laid_out(self, image: Tensor) -> Tensor:
         """Channels last makes 2D convolutions in bf16 twice as fast; in 3D it slows them down."""
