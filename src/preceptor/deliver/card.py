@@ -40,6 +40,7 @@ def card_of(
         "cases": _cases(evidence, groups),
         "interval unit": evidence.facts.get("interval_unit", "image"),
         "findings": {name: _figure(finding) for name, finding in evidence.items()},
+        "groups": sorted({part.partition("=")[0] for f in evidence.values() for part in f.parts if "=" in part}),
         "gates": {verdict.gate: verdict.sentence for verdict in evidence.verdicts},
         "warnings": [str(problem.get("what", "")) for problem in evidence.problems],
         "safeguards": [next(iter(each)) for each in recipe.get("safeguards") or []],
@@ -54,43 +55,82 @@ def card_of(
 
 
 def write_card(card: Mapping[str, Any]) -> str:
-    """The card as Markdown."""
-    question = ", ".join(f"{key}: {_words(value)}" for key, value in card["question"].items())
+    """The card as Markdown, under the nine headings of Mitchell 2019; what the run can't know is said to be missing."""
     lines = [f"# {card['name']}", ""]
     if card["rehearsal"]:
         lines += ["**A rehearsal: trained for one epoch on a few cases. Not for use.**", ""]
-    lines += [f"Asked: {question}.", "", "## What it may be shown", ""]
-    lines += [f"- {view}: {_input(expected)}" for view, expected in card["input"].items()]
-    lines += ["", "Anything else is refused.", "", "## Whom it learnt from and was tested on", ""]
-    lines += ["| role | cases |", "|---|---|"]
-    lines += [f"| {role} | {number} |" for role, number in card["cases"].items()]
-    lines += ["", f"## How well it did (95 % intervals by {card['interval unit']})", ""]
-    lines += ["| finding | value | interval | cases | definition |", "|---|---|---|---|---|"]
+    sections = {
+        "Model details": _details(card),
+        "Intended use": _use(card),
+        "Factors": _factors(card),
+        "Metrics": _metrics(card),
+        "Evaluation data": _data(card, ("test", "external"), "tested"),
+        "Training data": _data(card, ("train", "tune", "calibrate", "adapt"), "learnt or fitted"),
+        "Quantitative analyses": _analyses(card),
+        "Ethical considerations": [
+            "Not stated in the recipe: consent, approval, and the harms that its makers foresee."
+        ],
+        "Caveats and recommendations": _caveats(card),
+    }
+    for title, body in sections.items():
+        lines += [f"## {title}", "", *body, ""]
+    return "\n".join(lines)
+
+
+def _details(card: Mapping[str, Any]) -> list[str]:
+    question = ", ".join(f"{key}: {_words(value)}" for key, value in card["question"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in card["made with"].items() if version)
+    return [
+        f"Asked: {question}.",
+        "",
+        f"Network {card['network']} (members: {card['members']}), seed {card['seed']}, recipe {card['recipe']}, "
+        f"cohort {card['cohort']}. {versions}.",
+        "",
+        "The resolved recipe is in recipe.json, every number with its definition in evidence.json.",
+    ]
+
+
+def _use(card: Mapping[str, Any]) -> list[str]:
+    lines = ["It may be shown:", "", *(f"- {view}: {_input(expected)}" for view, expected in card["input"].items())]
+    return [*lines, "", "Anything else is refused. Who may use it, and for what, its makers have to add."]
+
+
+def _factors(card: Mapping[str, Any]) -> list[str]:
+    groups = card.get("groups", [])
+    if not groups:
+        return ["No group (site, sex, age, scanner) was measured apart: unequal performance could not be seen."]
+    return [f"Measured apart: {', '.join(groups)}. The figures stand in evidence.json."]
+
+
+def _metrics(card: Mapping[str, Any]) -> list[str]:
+    lines = [f"- {name}: {figure['definition']}" for name, figure in card["findings"].items()]
+    return [*(lines or ["Nothing was measured."]), "", f"Intervals of 95 % by {card['interval unit']}."]
+
+
+def _data(card: Mapping[str, Any], roles: Sequence[str], what: str) -> list[str]:
+    rows = [f"| {role} | {number} |" for role, number in card["cases"].items() if role in roles]
+    return ["| role | cases |", "|---|---|", *rows] if rows else [f"No case was {what}."]
+
+
+def _analyses(card: Mapping[str, Any]) -> list[str]:
+    lines = ["| finding | value | interval | cases |", "|---|---|---|---|"]
     for name, figure in card["findings"].items():
         value = "undefined" if figure["value"] is None else f"{figure['value']:.3f} {figure['unit']}".strip()
         interval = "" if not figure["interval"] else " to ".join(_three(each) for each in figure["interval"])
-        lines.append(f"| {name} | {value} | {interval} | {figure['cases']} | {figure['definition']} |")
+        lines.append(f"| {name} | {value} | {interval} | {figure['cases']} |")
     if card["gates"]:
-        lines += ["", "## Gates, all of which hold", ""]
+        lines += ["", "Gates, all of which hold:", ""]
         lines += [f"- {name}: {sentence}" for name, sentence in card["gates"].items()]
+    return lines
+
+
+def _caveats(card: Mapping[str, Any]) -> list[str]:
+    lines = [f"- {each}" for each in card["limits"]]
     if card["warnings"]:
-        lines += ["", "## Warnings of the cohort's checks", ""]
-        lines += [f"- {each}" for each in card["warnings"]]
-    lines += ["", "## Limits", "", *(f"- {each}" for each in card["limits"])]
+        lines += ["", "The cohort's checks warned:", "", *(f"- {each}" for each in card["warnings"])]
     if card["safeguards"]:
         lines += ["", f"Safeguards between its output and its reader: {', '.join(card['safeguards'])}."]
-    versions = ", ".join(f"{name} {version}" for name, version in card["made with"].items() if version)
-    lines += [
-        "",
-        "## How it was made",
-        "",
-        f"Network {card['network']} (members: {card['members']}), seed {card['seed']}, "
-        f"recipe {card['recipe']}, cohort {card['cohort']}. {versions}.",
-        "",
-        "The resolved recipe is in recipe.json, every number with its definition in evidence.json.",
-        "",
-    ]
-    return "\n".join(lines)
+    return lines
 
 
 def _cases(evidence: Evidence, groups: Sequence[Group]) -> dict[str, int]:
