@@ -227,11 +227,18 @@ def _truth_of_everyone(material: Material, asked: Asked) -> tuple[np.ndarray, np
 
 
 def _tie(division: Division, truth: np.ndarray, who: np.ndarray, seed: int) -> tuple[float, float]:
+    """Cramér's V of the groups with the class, and the p of the tie.
+
+    The p is of every value by itself, small ones too: fifty hospitals that sent one class each are a tie that groups
+    of ten patients do not show, and shuffled patients know how large V is by chance where values are many.
+    """
     code = _coded(division, who)
     keep = (code >= 0) & (truth >= 0)
+    known = division.known & (truth >= 0)
     if len(np.unique(code[keep])) < 2 or len(np.unique(truth[keep])) < 2:
         return float("nan"), float("nan")
-    codes, classes = codes_of(code[keep]), codes_of(truth[keep])
-    dealt = shuffled(codes, who[keep], np.zeros(len(codes), dtype=int), TIE_SHUFFLES, seed)
-    value = float(cramers_v(codes[:, None], classes)[0])
-    return value, chance_of(value, cramers_v(dealt, classes))
+    value = float(cramers_v(codes_of(code[keep])[:, None], codes_of(truth[keep]))[0])
+    classes, values = codes_of(truth[known]), codes_of(division.group[known])
+    # What is shuffled is the class: it has few codes, and the tie is the same either way.
+    dealt = shuffled(classes, who[known], np.zeros(len(classes), dtype=int), TIE_SHUFFLES, seed)
+    return value, chance_of(float(cramers_v(classes[:, None], values)[0]), cramers_v(dealt, values))
