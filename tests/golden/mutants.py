@@ -758,3 +758,17 @@ MUTANTS += [
     Mutant("L3.6", "maths.losses", "(truth - mean) ** 2 / variance) / 2", "(truth - mean) ** 2 / variance)"),
     Mutant("L3.6", "learn.objectives.gaussian", "variance * self.scale**2", "variance * self.scale"),
 ]
+
+MUTANTS += [
+    Mutant(
+        "I5.5",
+        "prepare.registration",
+        "np.linalg.inv(frames[0]) @ matrix_itk @ frames[1]",
+        "np.linalg.inv(frames[0]) @ np.linalg.inv(matrix_itk) @ frames[1]",
+    ),
+    Mutant("I5.5", "prepare.registration", "image.array[0].T, dtype", "image.array[0][::-1].T, dtype"),
+    Mutant("P1.11", "prepare.registration_quality", "not found >= least", "found > least"),
+    Mutant("P1.11", "prepare.registration_quality", "keep * information, keep * alike", "0 * information, 0 * alike"),
+    Mutant("L15.1", "prove.reverse_classification", "np.where(known, table, -1).max(0)", "table.mean(0)"),
+    Mutant("L15.1", "prove.reverse_classification", "found[empty] = 0.0", "found[empty] = 1.0"),
+]
