@@ -11,6 +11,7 @@ from preceptor.maths.intervals import Resamples
 from preceptor.maths.linear_probe import folds_of, probe_matrix, probe_scores
 from preceptor.maths.roc import auroc
 from preceptor.maths.shuffles import auroc_of_columns, chance_of, shuffled
+from preceptor.maths.weighted_holm import weighted_holm
 from preceptor.maths.weighted_roc import weighted_auroc_statistic
 
 
@@ -87,6 +88,15 @@ def test_weights_of_nought_leave_cases_out_and_equal_ones_change_nothing():
     weight = (np.arange(50) < 30).astype(float)
     found = weighted_auroc_statistic(truth, score, weight, resamples)(everyone)[0]
     assert found == pytest.approx(auroc(truth[:30], score[:30]))
+
+
+def test_equal_weights_are_holm_and_heavier_suspects_pay_less():
+    from preceptor.maths.comparison import holm
+
+    p = np.array([0.01, 0.04, 0.002, 0.3])
+    assert weighted_holm(p, np.full(4, 2.0)) == pytest.approx(holm(p))
+    # .002 and .01 come first: (3 + 1 + 1 + 1) / 1 * .002 for the third, then 5 / 3 * .01 for the first, 2 * .04, .3.
+    assert weighted_holm(p, np.array([3.0, 1, 1, 1])) == pytest.approx([0.01 / 3 * 5, 0.08, 0.012, 0.3])
 
 
 def test_association_and_difference_by_hand():
