@@ -424,9 +424,10 @@ def analyse_readers(
 
     table = read_answers(*map(Path, answers))
     planted = None if allocation is None else read_allocation(Path(allocation))
-    found = analyse(table, stored_predictions(Path(source)), allocation=planted, **settings)
+    predictions = stored_predictions(Path(source))
+    found = analyse(table, predictions, allocation=planted, **settings)
     if out is not None:
-        write_readers_page(found, Path(out))
+        write_readers_page(found, Path(out), predictions.question)
     return found
 
 

@@ -36,6 +36,19 @@ def test_the_variance_of_kappa_as_in_its_textbook():
     assert (found.value - found.lower) / 1.959964 == pytest.approx(0.087, abs=1e-3)
 
 
+@pytest.mark.parametrize("weights", ["none", "linear", "quadratic"])
+def test_the_variance_is_near_the_jackknifes(weights):
+    rng = np.random.default_rng(4)
+    latent = rng.normal(size=500)
+    first, second = (np.digitize(latent + rng.normal(0, 0.8, 500), [-1, 0.2, 1]) for _ in range(2))
+    found = cohen_kappa(cross_table(first, second, 4), weights)
+    left_out = [
+        cohen_kappa(cross_table(np.delete(first, at), np.delete(second, at), 4), weights).value for at in range(500)
+    ]
+    error = np.sqrt(499 / 500 * ((np.array(left_out) - np.mean(left_out)) ** 2).sum())
+    assert (found.value - found.lower) / 1.959964 == pytest.approx(error, rel=0.03)
+
+
 def test_quadratic_kappa_is_an_intraclass_correlation():
     """Fleiss & Cohen 1973: it tends to ICC(2,1) of the categories' numbers as subjects grow."""
     rng = np.random.default_rng(0)

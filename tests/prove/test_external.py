@@ -104,4 +104,8 @@ def test_the_evidence_keeps_the_internal_figures_and_survives_being_written(tmp_
     assert {"roc", "calibration", "calibration_in_the_large", "change.roc", "change.refused"} <= set(back)
     kept = Finding.from_json(back.facts["internal"]["findings"]["roc"])
     assert kept.value == home["roc"].value and not kept.curves and not kept.per_case
-    assert back["change.calibration"].parts["slope"].interval is not None
+    assert back["change.calibration.slope"].interval is not None
+    with pytest.raises(KeyError):
+        back["change.calibration.nothing"]
+    with pytest.raises(KeyError):
+        back["changes"]

@@ -242,8 +242,11 @@ class Evidence(Mapping[str, Finding]):
     def __getitem__(self, name: str) -> Finding:
         if name in self.findings:
             return self.findings[name]
-        head, _, rest = name.partition(".")
-        finding = self.findings[head]
+        # A finding's own name may hold a dot: external.roc, change.roc, readers.auroc.unaided.
+        head = max((known for known in self.findings if name.startswith(f"{known}.")), key=len, default=None)
+        if head is None:
+            raise KeyError(name)
+        finding, rest = self.findings[head], name[len(head) + 1 :]
         while rest:
             for part in sorted(finding.parts, key=len, reverse=True):
                 if rest == part or rest.startswith(part + "."):

@@ -44,18 +44,24 @@ def write_page(path: Path, title: str, kind: str, body: Markup) -> Path:
     return path
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> Markup:
     """A table whose first column names its rows.
 
     Args:
         caption: Above it.
         head: Names of the columns.
         rows: As text (or `Markup`), as wide as `head`.
+        numbers: Columns of numbers, which are set to the right and not broken.
     """
-    heads = Markup("").join(Markup('<th scope="col">{}</th>').format(each) for each in head)
+    plain, right = Markup("<td>{}</td>"), Markup('<td class="n">{}</td>')
+    heads = Markup("").join(
+        Markup('<th scope="col"{}>{}</th>').format(Markup(' class="n"') if at in numbers else "", each)
+        for at, each in enumerate(head)
+    )
     lines = Markup("").join(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            row[0], Markup("").join(Markup("<td>{}</td>").format(each) for each in row[1:])
+            row[0],
+            Markup("").join((right if at in numbers else plain).format(each) for at, each in enumerate(row[1:], 1)),
         )
         for row in rows
     )

@@ -36,6 +36,8 @@ def counted(count: int, noun: str) -> str:
 
 def title_of(finding: str) -> str:
     """A finding's name as a heading: what its evaluator calls itself, its part, whether of external cases."""
+    if finding.startswith("change."):
+        return f"{title_of(finding.removeprefix('change.'))}, change from the internal cohort"
     head, _, part = finding.removeprefix("external.").partition(".")
     title = called("evaluators", head) + (f": {words(part)}" if part else "")
     return f"{title}, external cases" if finding.startswith("external.") else title

@@ -143,7 +143,9 @@ def test_images_of_one_patient_do_not_count_as_patients():
 
 def test_the_section_says_who_exceeds_whom_and_escapes_what_it_is_given(study, tmp_path):
     found = study[-1]
-    text = str(readers_section(found))
+    text = str(readers_section(found, study[0].question))
+    assert "Shown wrong advice, readers follow it in about" in text
+    assert "of 100 cases" not in str(readers_section(found))
     assert "Readers follow wrong advice that they would not have given." in text
     assert text.count("<figure") == 2 and "ICC(2,1)" in text and "<svg" in text
     assert str(readers_section({"roc": found["readers.model"]})) == ""

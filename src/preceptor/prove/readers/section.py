@@ -7,9 +7,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from preceptor.core.evidence import Evidence, Finding
+from preceptor.core.evidence import Evidence, Finding, Question
 from preceptor.prove import plots
 from preceptor.prove.page import table, write_page
+from preceptor.prove.plain_words import in_plain_words
 from preceptor.prove.wording import number, sentence
 
 _HEAD = ("", "Value", "95 % interval", "What it is")
@@ -18,17 +19,18 @@ _HEAD = ("", "Value", "95 % interval", "What it is")
 _FIXED = {"these_readers": "these very readers", "these_cases": "these very cases"}
 
 
-def readers_section(findings: Mapping[str, Finding]) -> Markup:
+def readers_section(findings: Mapping[str, Finding], question: Question | None = None) -> Markup:
     """The section; empty where there is no reader study among the findings.
 
     Args:
         findings: Of a run, or of `analyse`; those named ``readers.`` are shown.
+        question: What was asked: its classes stand in the sentences; None leaves the sentences out.
     """
     found = {name.removeprefix("readers."): each for name, each in findings.items() if name.startswith("readers.")}
     if not found:
         return Markup("")
     pieces = [
-        _told(found),
+        _told(found, question),
         _areas(found),
         _compared(found, "model_minus_", "The model against the average reader"),
         _compared(found, "assistance", "With assistance against without"),
@@ -42,12 +44,15 @@ def readers_section(findings: Mapping[str, Finding]) -> Markup:
     return Markup(start) + Markup("").join(pieces) + Markup("</section>")
 
 
-def write_readers_page(findings: Mapping[str, Finding], folder: Path, title: str = "Reader study") -> Path:
+def write_readers_page(
+    findings: Mapping[str, Finding], folder: Path, question: Question | None = None, title: str = "Reader study"
+) -> Path:
     """Write ``readers.html`` and ``evidence.json``.
 
     Args:
         findings: Of `analyse`.
         folder: Made if it is not there.
+        question: What was asked.
         title: Of the page.
 
     Returns:
@@ -55,18 +60,21 @@ def write_readers_page(findings: Mapping[str, Finding], folder: Path, title: str
     """
     folder.mkdir(parents=True, exist_ok=True)
     Evidence(findings).write(folder / "evidence.json")
-    return write_page(folder / "readers.html", title, "preceptor reader study", readers_section(findings))
+    return write_page(folder / "readers.html", title, "preceptor reader study", readers_section(findings, question))
 
 
-def _told(found: Mapping[str, Finding]) -> Markup:
-    """Who exceeds whom, and what was left out, in sentences."""
-    lines = [note for name, each in found.items() if name.startswith("model_minus_") for note in each.notes[:2]]
+def _told(found: Mapping[str, Finding], question: Question | None) -> Markup:
+    """Who exceeds whom, what it means for patients, and what was left out, in sentences."""
+    lines = [note for name, each in found.items() if name.startswith("model_minus_") for note in each.notes[:1]]
     lines += next(iter(found.values())).notes
     if (over := found.get("over_reliance")) is not None and over.interval is not None:
         if over.interval[0] > 0:
             lines.append("readers follow wrong advice that they would not have given")
         else:
             lines.append("over-reliance is not shown for readers like these" + _but_these(over))
+    if question is not None:
+        said = [in_plain_words(f"readers.{name}", each, question) for name, each in found.items()]
+        lines += [each for each in said if each is not None]
     items = Markup("").join(Markup("<li>{}</li>").format(sentence(line)) for line in dict.fromkeys(lines))
     return Markup("<ul>{}</ul>").format(items)
 
@@ -102,10 +110,8 @@ def _compared(found: Mapping[str, Finding], start: str, caption: str) -> Markup:
     rows = []
     for name, finding in found.items():
         if name.startswith(start):
-            label = name.removeprefix("model_minus_").replace("_", " ")
-            rows.append(_row(f"{label}: readers and cases like these", finding))
-            rows += [_row(f"{label}: {_FIXED.get(part, part)}", each) for part, each in finding.parts.items()]
-    return table(caption, _HEAD, rows) if rows else Markup("")
+            rows += _rows(name.removeprefix("model_minus_").replace("_", " "), "readers and cases like these", finding)
+    return _shown(caption, rows)
 
 
 def _points(found: Mapping[str, Finding]) -> Markup:
@@ -113,22 +119,21 @@ def _points(found: Mapping[str, Finding]) -> Markup:
     for name, finding in found.items():
         kind, _, arm = name.partition(".")
         if kind in ("sensitivity", "specificity"):
-            rows.append(_row(f"{kind}, {arm}: average reader", finding))
-            rows += [_row(f"{kind}, {arm}: {_FIXED.get(part, part)}", each) for part, each in finding.parts.items()]
+            rows += _rows(f"{kind}, {arm}", "average reader", finding)
         elif kind == "model" and arm:
             rows.append(_row(f"{arm}: model", finding))
-    return table("Where readers draw the line", _HEAD, rows) if rows else Markup("")
+    return _shown("Where readers draw the line", rows)
 
 
 def _agreement(found: Mapping[str, Finding]) -> Markup:
     names = {"fleiss": "Fleiss' kappa", "mean_kappa": "mean of pairs", "icc_2_1": "ICC(2,1)", "icc_3_1": "ICC(3,1)"}
     rows = [
-        _row(f"{name.removeprefix('agreement.')}: {names.get(part, part)}", each)
+        _row(f"{name.removeprefix('agreement.')}: {names.get(part, part)}", each, told=part in names)
         for name, finding in found.items()
         if name.startswith("agreement.")
         for part, each in finding.parts.items()
     ]
-    return table("Agreement of readers beyond chance", _HEAD, rows) if rows else Markup("")
+    return _shown("Agreement of readers beyond chance", rows)
 
 
 def _time(found: Mapping[str, Finding]) -> Markup:
@@ -136,14 +141,24 @@ def _time(found: Mapping[str, Finding]) -> Markup:
     for name, finding in found.items():
         kind, _, arm = name.partition(".")
         if kind == "seconds":
-            rows.append(_row(f"{arm or 'assisted minus unaided'}: average reader", finding))
-            rows += [_row(f"{arm or 'difference'}: {_FIXED.get(p, p)}", each) for p, each in finding.parts.items()]
-    return table("Reading time", _HEAD, rows) if rows else Markup("")
+            rows += _rows(arm or "assisted minus unaided", "average reader", finding)
+    return _shown("Reading time", rows)
 
 
-def _row(label: str, finding: Finding) -> tuple[str, ...]:
+def _rows(label: str, whole: str, finding: Finding) -> list[tuple[str, ...]]:
+    """The whole first, then each reader, then what speaks for these readers or cases alone."""
+    rows = [_row(f"{label}: {whole}", finding)]
+    rows += [_row(f"{label}: {part}", each, told=False) for part, each in finding.parts.items() if part not in _FIXED]
+    return rows + [_row(f"{label}: {_FIXED[part]}", each) for part, each in finding.parts.items() if part in _FIXED]
+
+
+def _row(label: str, finding: Finding, told: bool = True) -> tuple[str, ...]:
     interval = "–"
     if finding.interval is not None:
         interval = f"{number(finding.interval[0])} to {number(finding.interval[1])}"
-    value = number(finding.value, finding.unit if finding.unit else "")
-    return (label, value, interval, sentence(f"{finding.definition} ({finding.method})"))
+    what = sentence(f"{finding.definition} ({finding.method})") if told else ""
+    return (label, number(finding.value, finding.unit), interval, what)
+
+
+def _shown(caption: str, rows: list[tuple[str, ...]]) -> Markup:
+    return table(caption, _HEAD, rows, numbers=(1, 2)) if rows else Markup("")
