@@ -772,3 +772,13 @@ MUTANTS += [
     Mutant("L15.1", "prove.reverse_classification", "np.where(known, table, -1).max(0)", "table.mean(0)"),
     Mutant("L15.1", "prove.reverse_classification", "found[empty] = 0.0", "found[empty] = 1.0"),
 ]
+
+# Hallucination audit.
+MUTANTS += [
+    Mutant("L16.1", "maths.hallucination", "share(seen[~there]), share(~seen[there])", "share(seen), share(~seen)"),
+    Mutant("L16.1", "maths.hallucination", "target = 1 - clean", "target = clean"),
+    Mutant("L16.1", "maths.mean_discrepancy", "- 2 * kernel[:size, size:].mean()", "- kernel[:size, size:].mean()"),
+    Mutant("L16.1", "prove.hallucination", "second = first if paired else", "second = first[:0] if paired else"),
+    Mutant("L16.1", "prove.hallucination", "rates.disappearance,\n", "rates.appearance,\n"),
+    Mutant("L16.1", "prove.evaluators.hallucination", "np.fmax(appears", "np.fmin(appears"),
+]
