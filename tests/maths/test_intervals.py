@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preceptor.maths.calibration import binned_sums, calibration_error_statistic
+from preceptor.maths.calibration import binned_sums, calibration_error_statistic, recalibration_statistic
 from preceptor.maths.intervals import (
     Bootstrap,
     Resamples,
@@ -16,6 +16,7 @@ from preceptor.maths.intervals import (
     paired_difference,
     ratio_statistic,
 )
+from preceptor.maths.one_step import recalibration_one_step
 from preceptor.maths.roc import auroc, auroc_statistic, average_precision, average_precision_statistic, sensitivity_band
 
 
@@ -186,3 +187,42 @@ def test_calibration_error_is_resampled_as_one_number():
         gaps = [abs((truth[rows] - probability[rows])[which == at].sum()) for at in range(10)]
         assert value == pytest.approx(sum(gaps) / len(rows))
     assert isinstance(found, Bootstrap)
+
+
+# ---------------------------------------------------------------- very many clusters
+
+
+def test_clusters_left_out_by_the_group_give_the_same_acceleration():
+    generator = np.random.default_rng(7)
+    values = generator.exponential(size=3000) ** 2  # skewed, so that the acceleration is no trifle
+    resamples = Resamples.of(np.arange(3000), 400)
+    found = bootstrap(mean_statistic(values, resamples), resamples)
+    assert len(found.jackknife) == 500
+    alone = (values.sum() - values) / 2999
+    whole = Bootstrap(found.value, found.values, found.key, alone)
+    assert found.interval()[:2] == pytest.approx(whole.interval()[:2], rel=2e-3)
+    deviations = [each.mean() - each for each in (alone, found.jackknife)]
+    acceleration = [np.sum(each**3) / (6 * np.sum(each**2) ** 1.5) for each in deviations]
+    assert acceleration[1] == pytest.approx(acceleration[0], abs=0.006)
+
+
+def test_one_step_is_as_good_as_the_whole_way_where_clusters_are_many():
+    generator = np.random.default_rng(8)
+    odds = generator.normal(0, 1.5, 3000)
+    truth = (generator.random(3000) < 1 / (1 + np.exp(-(0.7 * odds - 0.4)))).astype(float)
+    probability = 1 / (1 + np.exp(-odds))
+    resamples = Resamples.of(np.arange(3000) // 2, 200)
+    for part in ("slope", "intercept"):
+        step = recalibration_one_step(truth, probability, resamples, part)
+        whole = recalibration_statistic(resamples.cluster, truth, probability, part)
+        first, second = step(resamples.counts), whole(resamples.counts)
+        ends = [np.quantile(each, [0.025, 0.975]) for each in (first, second)]
+        assert np.abs(ends[0] - ends[1]).max() < 0.15 * second.std()
+        assert np.corrcoef(first, second)[0, 1] > 0.995
+        one = np.ones((1500, 1))
+        assert step(one) == pytest.approx(whole(one), abs=1e-9)
+    unlabelled = np.append(truth, np.nan), np.append(probability, 0.3)
+    more = Resamples.of(np.append(np.arange(3000) // 2, 0), 50)
+    assert recalibration_one_step(*unlabelled, more, "slope")(one) == pytest.approx(
+        recalibration_one_step(truth, probability, resamples, "slope")(one)
+    )

@@ -14,6 +14,7 @@ from preceptor.core.evidence import Finding, Predictions, Question
 from preceptor.maths import calibration as maths
 from preceptor.maths.brier_parts import brier_part_statistic
 from preceptor.maths.intervals import ratio_statistic
+from preceptor.maths.one_step import MANY_CLUSTERS, recalibration_one_step
 from preceptor.prove.labelled import Labelled
 from preceptor.prove.measuring import Measuring, by_field, noted, refused
 
@@ -202,8 +203,9 @@ class Calibration:
         known = ~np.isnan(items.truth[:, 1])
         if len(items.row) != len(measuring.predictions) or not known.any():
             return {}
-        cluster = measuring.resamples.cluster[items.row[known]]
-        given = cluster, items.truth[known, 1], items.probability[known, 1]
+        resamples = measuring.resamples
+        given = resamples.cluster[items.row[known]], items.truth[known, 1], items.probability[known, 1]
+        many = len(resamples.names) > MANY_CLUSTERS
         told = {
             "slope": "slope of a logistic regression of the truth on the log-odds: 1 is right, below 1 overconfident",
             "intercept": "intercept of a logistic regression of the truth on the log-odds: 0 is right",
@@ -212,7 +214,9 @@ class Calibration:
             part: measuring.finding(
                 f"calibration.{part}",
                 definition,
-                maths.recalibration_statistic(*given, part),
+                recalibration_one_step(items.truth[:, 1], items.probability[:, 1], resamples, part)
+                if many
+                else maths.recalibration_statistic(*given, part),
                 known,
                 accelerated=False,
                 higher_is_better=None,
