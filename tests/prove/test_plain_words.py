@@ -77,21 +77,21 @@ def made(value, interval=None, unit="", cases=80, clusters=80, method=METHOD) ->
             "surface_distance",
             made(2.13, (1.9, 2.4), unit="mm"),
             OUTLINES,
-            "All but 5 of 100 points of the outline lie within about 2.130 mm of the expert's (likely between 1.900 mm "
-            "and 2.400 mm).",
+            "All but 5 of 100 points of the outline lie within about 2.1 mm of the expert's (likely between 1.9 mm "
+            "and 2.4 mm).",
         ),
         (
             "surface_distance.assd.posterior",
             made(0.5, (0.4, 0.6), unit="mm"),
             OUTLINES,
-            "A point of the outline of posterior lies about 0.500 mm from the expert's on average (likely between "
-            "0.400 mm and 0.600 mm).",
+            "A point of the outline of posterior lies about 0.5 mm from the expert's on average (likely between "
+            "0.4 mm and 0.6 mm).",
         ),
         (
             "mean_absolute_error",
             made(4.25, (3.5, 5.1), unit="years"),
             Question("regression", "age", ("age",), unit="years"),
-            "The model's answer is off by about 4.250 years on average (likely between 3.500 years and 5.100 years).",
+            "The model's answer is off by about 4.2 years on average (likely between 3.5 years and 5.1 years).",
         ),
         (
             "calibration",
@@ -200,7 +200,7 @@ def test_the_evaluators_own_findings_speak():
     assert told["predictive_values.positive at 0.02"].startswith("Where 2 of 100 patients have present")
     error = MeanAbsoluteError(resamples=100)(numbers(np.arange(40.0), np.arange(40.0) + 2), NOBODY)
     words = plain_words({"mean_absolute_error": error}, Question("regression", "age", ("age",), unit="years"))
-    assert words[0][1].startswith("The model's answer is off by about 2.000 years")
+    assert words[0][1].startswith("The model's answer is off by about 2 years")
 
 
 def test_small_shares_keep_their_meaning():

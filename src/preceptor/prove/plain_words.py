@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from preceptor.core.evidence import Finding, Question
 
-from .wording import number, whole
+from .wording import whole
 
 #: Below this many patients the sentence says on how few it rests.
 _FEW = 30
@@ -292,7 +292,7 @@ def _plain(finding: Finding, scale: float, size: bool = False) -> tuple[str, str
 
 def _quantity(finding: Finding, size: bool = False) -> tuple[str, str]:
     value = abs(finding.value) if size else finding.value
-    return number(value, finding.unit), _between(finding, 1, finding.unit, size)
+    return _measured(value, finding.unit), _between(finding, 1, finding.unit, size)
 
 
 def _between(finding: Finding, scale: float, unit: str, size: bool) -> str:
@@ -303,7 +303,7 @@ def _between(finding: Finding, scale: float, unit: str, size: bool) -> str:
         return f" (anything from {_signed(low, unit)} to {_signed(high, unit)} is likely: no difference is shown)"
     if size and high <= 0:
         low, high = -high, -low
-    ends = (number(each, unit) if scale == 1 else _short(each) for each in (low, high))
+    ends = (_measured(each, unit) if scale == 1 else _short(each) for each in (low, high))
     return " (likely between {} and {})".format(*ends)
 
 
@@ -312,8 +312,13 @@ _OPEN = " (how far chance may move this is not known)"
 
 def _signed(value: float, unit: str) -> str:
     if unit:
-        return f"{number(abs(value), unit)} {'longer' if value > 0 else 'shorter'}"
+        return f"{_measured(abs(value), unit)} {'longer' if value > 0 else 'shorter'}"
     return f"{_short(abs(value))} {'more' if value > 0 else 'fewer'}"
+
+
+def _measured(value: float, unit: str) -> str:
+    """Two digits that count, or all of those before the point: what a doctor remembers."""
+    return f"{value:.2g} {unit}".strip() if abs(value) < 10 else f"{whole(round(value))} {unit}".strip()
 
 
 def _short(value: float) -> str:
