@@ -132,6 +132,7 @@ class Transform(Protocol):
             then be empty stand-ins of the right shape (NaN), and nothing is read from disk for it. Default True.
 
     Fitted transforms have ``fit(samples: Iterator[Sample]) -> State`` and ``with_state(state) -> Transform``.
+    One that looks across views has ``with_case(sample) -> Transform``: it is shown the case as it was read.
     """
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> Applied: ...
@@ -328,6 +329,8 @@ class Prediction:
         features: ``(member, width)`` pooled last features of a plain pass; only where a safeguard `reads_features`.
         outputs: ``(member, channel)`` what the networks said before it was read as probabilities, likewise; None
             where there is one per voxel.
+        pass_agreement: ``(structure,)`` mean Dice between every two of the dense answers of all members and passes,
+            where there are several; NaN where none found the structure.
     """
 
     key: str
@@ -349,6 +352,7 @@ class Prediction:
     pass_variance: np.ndarray | None = None
     features: np.ndarray | None = None
     outputs: np.ndarray | None = None
+    pass_agreement: np.ndarray | None = None
 
     @property
     def data_uncertainty(self) -> float:

@@ -17,6 +17,7 @@ from preceptor.core.evidence import Question
 from preceptor.core.plugins import Decoded, Inputs, Pass, Prediction
 from preceptor.maths.resampling import cut
 
+from .agreement import Agreement
 from .call import call
 from .passes import bring_back, vary
 from .window import Box, Mosaic, Window
@@ -155,11 +156,14 @@ def _predict_dense(
 
     waiting: list[tuple[tuple[int, ...], dict[str, np.ndarray]]] = []
     number = 0
+    agreement = Agreement(len(runs), len(question.classes)) if len(runs) > 1 and question.exclusive else None
 
     def flush() -> None:
         batch = _Batch.of([patch for _, patch in waiting], sample, inputs, window.patch, device)
-        for run in runs:
+        for index, run in enumerate(runs):
             output = run(batch, number)
+            if agreement is not None:
+                agreement.add(index, decode(output.float()).probability.argmax(1))
             for position, (corner, _) in enumerate(waiting):
                 mosaic.add(corner, output[position : position + 1], channels, 1 / len(runs))
         for corner, _ in waiting:
@@ -179,7 +183,10 @@ def _predict_dense(
             number += 1
     if waiting:
         flush()
-    return answer.prediction(sample)
+    prediction = answer.prediction(sample)
+    if agreement is not None:
+        prediction.pass_agreement = agreement.mean_dice()
+    return prediction
 
 
 class _Answer:
