@@ -91,6 +91,7 @@ def predictions(question: Question, folder: Path, cases: int = 24) -> Prediction
     promised = np.random.default_rng(5)
     if question.dense:
         table["part:dice_at_least"] = promised.uniform(0.4, 0.9, cases)
+        table["part:predicted_dice"] = np.random.default_rng(6).uniform(0.4, 0.9, cases)
     elif question.is_regression:
         table["part:lower"], table["part:upper"] = table["answer"] - 4.0, table["answer"] + 4.0
     else:
