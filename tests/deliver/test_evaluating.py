@@ -20,7 +20,7 @@ objective: cross_entropy
 train: {epochs: 12, batch_size: 16, optimizer: {adamw: {lr: 1e-2}}}
 safeguards: [temperature, input_control]
 evaluate: [{roc: {resamples: 200}}, {calibration: {resamples: 200}}]
-gates: []
+gates: [{at_least: {finding: roc, value: 0.5, bound: value}}]
 """
 
 
@@ -34,10 +34,14 @@ def test_a_site_with_another_scanner_is_worse_and_said_to_be(tmp_path):
     for site, role in (("north", "test"), ("south", "external")):
         cohorts[site] = whole.select(lambda case, role=role: case.role == role)
         cohorts[site].write(tmp_path / f"{site}.parquet")
+    worse = [{"at_least": {"finding": "change.roc", "value": -0.02, "bound": "lower"}}]
     home, away = (
-        api.evaluate(tmp_path / "north.preceptor", tmp_path / f"{site}.parquet", out=tmp_path / site)
-        for site in cohorts
+        api.evaluate(tmp_path / "north.preceptor", tmp_path / f"{site}.parquet", out=tmp_path / site, set=gates)
+        for site, gates in zip(cohorts, ({}, {"gates": worse}), strict=True)
     )
+    # The bundle's own gate is asked of the first; of the second whether it is much worse than at home.
+    assert [each.gate for each in home.verdicts] == ["at_least"] and home.passed
+    assert not away.passed and "change.roc" in away.verdicts[0].sentence
     # The internal test cases again: the same figures, so a change of nothing.
     assert home["roc"].value == pytest.approx(run.evidence["roc"].value, abs=1e-6)
     assert home["change.roc"].value == pytest.approx(0, abs=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,6 @@ def evaluate_bundle(bundle: Path, cohort: Path, out: Path, settings: Mapping[str
         out: Folder for everything.
         settings: As in `evaluate_predictions`.
     """
-    from dataclasses import replace
-
     from .bundle import Bundle
 
     sealed = Bundle.open(bundle)
@@ -101,9 +100,11 @@ def _judged(
     out.mkdir(parents=True, exist_ok=True)
     asked = settings.get("evaluate")
     evaluators = asked or _suiting(predictions.question)
-    evidence = judge(predictions, cohort, evaluators, settings.get("gates", ()), unasked=not asked)
-    if internal is not None:
+    gates = settings.get("gates", ())
+    evidence = judge(predictions, cohort, evaluators, gates if internal is None else (), unasked=not asked)
+    if internal is not None:  # gates may ask for the change: `at_least: {finding: change.roc, value: -0.05}`
         evidence = with_changes(evidence, internal, predictions)
+        evidence = replace(evidence, verdicts=tuple(build("gates", each)(evidence) for each in gates))
     cohort.write(out / "cohort.parquet")
     write_predictions(out, [predictions])
     evidence.write(out / "evidence.json")

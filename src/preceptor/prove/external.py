@@ -22,7 +22,8 @@ def with_changes(evidence: Evidence, internal: Evidence, predictions: Prediction
     """The evidence of an external cohort with the change from the internal one.
 
     Adds for every figure that both have ``change.<finding>`` (external minus internal, parts alike), for two classes
-    ``calibration_in_the_large`` of the external cohort, and ``change.refused``. Gates have been judged by then.
+    ``calibration_in_the_large`` of the external cohort, and ``change.refused``. Gates that ask for a change are judged
+    after this.
 
     Args:
         evidence: Of the external cohort.

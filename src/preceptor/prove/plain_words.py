@@ -225,6 +225,8 @@ def _readers(part: str, finding: Finding, question: Question) -> str | None:
     more = "more" if finding.value > 0 else "fewer"
     if kind == "over_reliance":
         return f"Shown wrong advice, readers follow it in about {told} {more} of 100 cases than without it{between}."
+    if kind == "followed_errors":
+        return f"Where the model errs, readers agree with it in about {told} {more} of 100 cases than unaided{between}."
     if kind == "sound_reliance":
         return (
             f"Shown right advice, readers agree with it in about {told} {more} of 100 cases than without it{between}."

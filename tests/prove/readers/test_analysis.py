@@ -75,6 +75,20 @@ def test_over_reliance_is_agreement_with_planted_advice_beyond_unaided(study):
     assert found["readers.seconds"].interval[1] < 0
 
 
+def test_the_models_own_errors_are_kept_apart_from_planted_ones(study):
+    of, allocation, given, found = study
+    table = of.table.set_index("key")
+    planted = set(allocation.loc[allocation["planted"], "key"])
+    wrong = table[(table["truth"] != table["answer"]) & ~table.index.isin(planted)]
+    right = table[(table["truth"] == table["answer"]) & ~table.index.isin(planted)]
+    for name, cases in (("followed_errors", wrong), ("sound_reliance", right)):
+        rows = given[given["key"].isin(cases.index)]
+        agreed = (rows["finding"] == rows["key"].map(cases["answer"])).groupby(rows["arm"]).mean()
+        assert found[f"readers.{name}"].value == pytest.approx(agreed["assisted"] - agreed["unaided"])
+        assert found[f"readers.{name}"].cases == len(cases)
+    assert len(wrong) > 5
+
+
 def test_readers_who_ignore_advice_do_not_rely_on_it():
     """Eight studies: over-reliance and assistance are found in about one of twenty where there is none."""
     alarms = 0

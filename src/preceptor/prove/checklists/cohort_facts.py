@@ -108,7 +108,8 @@ def split(record: Record) -> str | None:
     ]
     rule = settings_of(record.resolved.get("split"), ("by", "stratify", "external"))
     folds = next((each for each in spelt(record.resolved.get("strategy")) if each != "once"), None)
-    training = f" Training is repeated as '{folds}', its folds dealt in the same way." if folds else ""
+    tested = int(record.evidence.facts.get("predicted", {}).get("test", 0))
+    training = f" Training is repeated as '{folds}'; {counted(tested, 'case')} tested in all." if folds else ""
     return f"Dealt at random with seed {record.resolved.get('seed', 'unknown')}{rule}: {'; '.join(parts)}.{training}"
 
 

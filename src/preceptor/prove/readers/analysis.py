@@ -12,7 +12,7 @@ from .agreeing import agreement_of_arms
 from .aligned import Readings
 from .asked import Asked
 from .ranking import assistance, auroc_of_arms, left_out, model_against_readers, operating_points
-from .relying import over_reliance, reading_time, sound_reliance
+from .relying import followed_errors, over_reliance, reading_time, sound_reliance
 from .study import Study
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def analyse(
     Returns:
         ``readers.model``, ``readers.auroc.<arm>``, ``readers.model_minus_<arm>``, ``readers.assistance``,
         ``readers.sensitivity.<arm>``, ``readers.specificity.<arm>``, ``readers.agreement.<arm>``,
-        ``readers.over_reliance``, ``readers.sound_reliance``, ``readers.seconds``: those that can be measured.
+        ``readers.over_reliance``, ``readers.followed_errors``, ``readers.sound_reliance``, ``readers.seconds``: those
+        that can be measured.
 
     Raises:
         CohortError: No case was read by all; a finding is unknown; there is neither score nor finding everywhere; too
@@ -68,7 +69,7 @@ def analyse(
         left = left_out(study)
         found |= auroc_of_arms(study, left) | model_against_readers(study) | assistance(study, left)
     found |= operating_points(study) | agreement_of_arms(study)
-    found |= over_reliance(study) | sound_reliance(study) | reading_time(study)
+    found |= over_reliance(study) | followed_errors(study) | sound_reliance(study) | reading_time(study)
     first = next(iter(found))
     found[first] = replace(found[first], notes=(*found[first].notes, *readings.notes))
     return found

@@ -36,6 +36,22 @@ def sound_reliance(study: Study) -> dict[str, Finding]:
     return _following(study, "readers.sound_reliance", right, "agreement with right advice", higher_is_better=True)
 
 
+def followed_errors(study: Study) -> dict[str, Finding]:
+    """``readers.followed_errors``: agreement with the model's own wrong answers, assisted minus unaided.
+
+    Nobody chose these cases: they may be hard for model and readers alike, which is why advice is planted as well.
+    """
+    asked = study.readings.asked
+    wrong = ~study.readings.planted & (asked.said != asked.truth)
+    return _following(
+        study,
+        "readers.followed_errors",
+        wrong,
+        "agreement with wrong answers of the model",
+        higher_is_better=False,
+    )
+
+
 def reading_time(study: Study) -> dict[str, Finding]:
     """``readers.seconds``: assisted minus unaided; ``readers.seconds.<arm>``: what the average reader takes."""
     readings = study.readings
@@ -58,12 +74,12 @@ def reading_time(study: Study) -> dict[str, Finding]:
 
 
 def _following(study: Study, name: str, cases: np.ndarray, what: str, *, higher_is_better: bool) -> dict[str, Finding]:
-    """Agreement with advice on some cases; the advice is the truth, or its opposite where it was planted."""
+    """Agreement with advice on some cases: the model's answer, or its opposite where that was planted."""
     readings = study.readings
     patients = readings.asked.patient[cases]
     if readings.pair is None or not readings.told or len(np.unique(patients)) < 2:
         return {}
-    advice = np.where(readings.planted, 1 - readings.asked.truth, readings.asked.truth)
+    advice = np.where(readings.planted, 1 - readings.asked.said, readings.asked.said)
     agreed = (readings.said == advice)[..., cases].astype(float)
     left = leave_out_means(agreed, patients)
     more = {"cases": int(cases.sum()), "clusters": len(np.unique(patients)), "higher_is_better": higher_is_better}

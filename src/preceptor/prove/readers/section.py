@@ -37,6 +37,7 @@ def readers_section(findings: Mapping[str, Finding], question: Question | None =
         _points(found),
         _agreement(found),
         _compared(found, "over_reliance", "Over-reliance: agreement with planted wrong advice"),
+        _compared(found, "followed_errors", "Agreement with the model's own errors"),
         _compared(found, "sound_reliance", "Agreement with right advice"),
         _time(found),
     ]
