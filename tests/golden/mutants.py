@@ -782,3 +782,17 @@ MUTANTS += [
     Mutant("L16.1", "prove.hallucination", "rates.disappearance,\n", "rates.appearance,\n"),
     Mutant("L16.1", "prove.evaluators.hallucination", "np.fmax(appears", "np.fmin(appears"),
 ]
+
+# Foreign images.
+MUTANTS += [
+    Mutant(
+        "I11.3",
+        "maths.reference",
+        "rank = int(np.ceil((number + 1) * (1 - refused_share) - 1e-9))",
+        "rank = int(np.ceil((number + 1) * refused_share))",
+    ),
+    Mutant("I11.3", "maths.reference", "plain = (channel - channel.mean())", "plain = abs(channel - channel.mean())"),
+    Mutant(
+        "I11.3", "maths.reference", 'along / np.asarray(reference["spread"])', 'along * np.asarray(reference["spread"])'
+    ),
+]
