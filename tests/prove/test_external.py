@@ -10,7 +10,7 @@ import pytest
 from preceptor.core.evidence import Evidence, Finding
 from preceptor.maths.intervals import wilson
 from preceptor.maths.unpaired import unpaired_difference
-from preceptor.prove.external import changes, in_the_large, with_changes
+from preceptor.prove.external import changes, changes_within, in_the_large, with_changes
 from preceptor.prove.judging import judge
 
 from .answered import NOBODY, binary, numbers
@@ -94,6 +94,20 @@ def test_only_what_was_measured_alike_is_compared():
     assert "change.roc" not in changes(away, undefined)
     narrow = replace(home, findings={"roc": replace(home["roc"], level=0.9)})
     assert "90 %" in changes(away, narrow)["change.roc"].notes[1]
+
+
+def test_cases_kept_apart_in_one_run_are_held_against_its_test_cases():
+    import pandas
+
+    home, away = site(300), site(200, skill=0.7, seed=2)
+    moved = away.table.assign(role="external", key="away-" + away.table["key"], cluster="away-" + away.table["cluster"])
+    whole = replace(home, table=pandas.concat([home.table, moved], ignore_index=True))
+    found = changes_within(evidence(whole))
+    assert set(found) == {"change.roc", "change.calibration"}
+    apart = changes(evidence(away), evidence(home))["change.roc"]
+    assert found["change.roc"].value == pytest.approx(apart.value)
+    assert found["change.roc"].interval == pytest.approx(apart.interval, abs=0.03)
+    assert changes_within(evidence(home)) == {}
 
 
 def test_the_evidence_keeps_the_internal_figures_and_survives_being_written(tmp_path):

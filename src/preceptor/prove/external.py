@@ -51,6 +51,20 @@ def changes(external: Evidence, internal: Evidence) -> dict[str, Finding]:
     return found if refused is None else found | {refused.name: refused}
 
 
+def changes_within(evidence: Evidence) -> dict[str, Finding]:
+    """``change.<finding>`` of a run that kept cases apart as external: ``external.<finding>`` minus ``<finding>``.
+
+    Args:
+        evidence: Of the run.
+    """
+    found = {}
+    for name, there in evidence.items():
+        here = evidence.findings.get(f"external.{name}")
+        if here is not None and (change := _change(f"{CHANGE}{name}", here, there)) is not None:
+            found[f"{CHANGE}{name}"] = change
+    return found
+
+
 def in_the_large(
     predictions: Predictions, resamples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> dict[str, Finding]:
