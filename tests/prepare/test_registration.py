@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from preceptor.core.errors import PrepareError
+from preceptor.core.cohort import Sample
+from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.image import Image
+from preceptor.core.slots import build
+from preceptor.intake.write import write_image
+from preceptor.maths.resampling import resample
 from preceptor.maths.similarity import correlation, foreground, mutual_information
+from preceptor.prepare.compose import prepare_sample
 from preceptor.prepare.registration import register, warp
 from preceptor.prepare.registration_quality import jacobian
 
@@ -78,3 +83,68 @@ def test_independent_images_tell_nothing_of_one_another():
     assert correlation(first, 3 - first) == pytest.approx(-1)
     assert np.isnan(correlation(first, np.ones_like(first)))
     assert foreground(np.array([0.0, 1, 0, 9, 10])).tolist() == [False, False, False, True, True]
+
+
+def seen_in(array, true_mm, affine_mm, shape):
+    """What lies at ``p`` of the first grid (identity affine) lies at ``true_mm p`` of this one."""
+    matrix = np.linalg.inv(true_mm) @ affine_mm
+    return Image(resample(array[None], matrix, shape, fill=0.0), affine_mm)
+
+
+def two_views(rng):
+    """One patient, two views: the second on a coarser grid, the patient having moved by 3 and 2 mm between them."""
+    array, inside = blob(rng, (40, 36, 28))
+    moved = np.eye(4)
+    moved[:3, 3] = [3.0, -2.0, 0.0]
+    affine_mm = np.diag([1.25, 1.25, 1.25, 1.0])
+    return Image(array[None], np.eye(4)), seen_in(array, moved, affine_mm, (36, 32, 24)), inside
+
+
+def test_the_views_of_a_patient_are_laid_onto_one_of_them():
+    first, second, _ = two_views(np.random.default_rng(3))
+    case = Sample("case", {"t1": first, "t2": second})
+    step = build("transforms", {"register": {"view": "t1", "kind": "rigid", "effort": "quick"}})
+    out = prepare_sample(case, [step, build("transforms", "zscore")]).images
+    assert out["t1"].shape == out["t2"].shape == first.shape
+    assert np.allclose(out["t2"].affine_mm, first.affine_mm)
+    assert correlation(out["t1"].array.ravel(), out["t2"].array.ravel()) > 0.97
+    plain = build("transforms", {"resample": {"spacing_mm": 2}})
+    with pytest.raises(PrepareError, match="was moved before"):
+        prepare_sample(case, [plain, step])
+
+
+def test_a_case_is_laid_onto_an_atlas_that_the_state_holds(tmp_path):
+    atlas, second, inside = two_views(np.random.default_rng(4))
+    path = tmp_path / "atlas.nii.gz"
+    write_image(path, atlas)
+    truth = Image(
+        resample(
+            inside[None].astype(np.uint8), np.linalg.inv(moved_back()) @ second.affine_mm, second.shape, nearest=True
+        ),
+        second.affine_mm,
+        is_label=True,
+    )
+    unfitted = build(
+        "transforms", {"register": {"atlas": "atlas.nii.gz", "kind": "rigid", "effort": "quick"}}, root=tmp_path
+    )
+    state = unfitted.fit([])
+    path.unlink()  # a bundle has the state and no file
+    step = build("transforms", {"register": {"atlas": "atlas.nii.gz", "kind": "rigid", "effort": "quick"}}).with_state(
+        state
+    )
+    out = prepare_sample(Sample("case", {"t1": second}, {"label": truth}), [step])
+    found = out.masks["label"].array[0].astype(bool)
+    assert found.shape == inside.shape
+    assert 2 * (found & inside).sum() / (found.sum() + inside.sum()) > 0.97
+
+
+def moved_back():
+    whole = np.eye(4)
+    whole[:3, 3] = [3.0, -2.0, 0.0]
+    return whole
+
+
+@pytest.mark.parametrize("given", [{}, {"atlas": "a.nii", "view": "t1"}])
+def test_register_needs_one_target(given):
+    with pytest.raises(RecipeError, match="register"):
+        build("transforms", {"register": given})

@@ -44,6 +44,8 @@ def prepare_sample(sample: Sample, steps: Sequence[Transform]) -> Sample:
     Raises:
         PrepareError: A step does not fit the case, which is named.
     """
+    # A step that looks across views is shown the whole case: what follows prepares each grid by itself.
+    steps = [step.with_case(sample) if hasattr(step, "with_case") else step for step in steps]
     try:
         parts = [_prepare_grid(part, steps) for part in split_by_grid(sample)]
     except PreceptorError as error:
