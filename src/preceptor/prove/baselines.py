@@ -57,6 +57,8 @@ def answer_baselines(
         ``{name: predictions}`` of the roles tune, test and external; empty for questions that none suits.
     """
     question, cases = task.question, cohort.with_role("tune", "test", "external")
+    if not cases or not cohort.with_role("train"):
+        return {}  # roles are dealt fold by fold, and this is not a fold's cohort
     makers: dict[str, Callable[[], baseline_models.Answer]] = {}
     if question.dense and question.task == "segmentation":
         makers["mean_position"] = lambda: baseline_models.mean_position(cohort, store, task, seed)
