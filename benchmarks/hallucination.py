@@ -3,7 +3,7 @@
     python benchmarks/hallucination.py [seeds]
 
 Writes docs/results/hallucination.json (every audit) and docs/pictures/hallucination.svg, and prints the table of
-docs/results/hallucination.md. About ten seconds a training on one core.
+docs/results/hallucination.md. Three seeds take about two minutes of one core.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ import torch
 from preceptor.prove.hallucination import Audit, by_share, share_chart
 
 DOCS = Path(__file__).parents[1] / "docs"
-SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-NAMES = {"paired": "trained on pairs", "unpaired": "distributions matched", "cycle": "matched, and there and back"}
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+NAMES = {
+    "paired": "trained on pairs",
+    "unpaired": "distributions matched",
+    "cycle": "matched, and there and back",
+    "off centre": "matched, pixels not centred",
+}
 
 #: A picture of its own carries its style with it.
 STYLE = (
@@ -42,20 +47,27 @@ def row(name: str, audits: list[Audit]) -> str:
 
 def main(seeds: int) -> None:
     torch.set_num_threads(1)
-    chosen = {"paired": (SHARES, seeds), "unpaired": (SHARES, seeds), "cycle": ((0.0, 0.25, 0.5, 0.75, 1.0), 1)}
-    found = {kind: by_share(kind, shares, range(number)) for kind, (shares, number) in chosen.items()}
+    chosen = {
+        "paired": (SHARES, seeds),
+        "unpaired": (SHARES, seeds),
+        "cycle": ((0.0, 0.5, 1.0), 1),
+        "off centre": ((0.5,), seeds),
+    }
     print("| training | lesions in it | shown | appear | vanish | error of the image | not for diagnosis |")
     print("|---|---|---|---|---|---|---|")
-    for kind, rows in found.items():
-        for audits in rows:
-            print(row(NAMES[kind], audits))
+    found: dict[str, list[list[Audit]]] = {}
+    for kind, (shares, number) in chosen.items():
+        for share in shares:
+            audits = by_share(kind, [share], range(number))[0]  # type: ignore[arg-type]
+            found.setdefault(kind, []).append(audits)
+            print(row(NAMES[kind], audits), flush=True)
     record = {kind: [[each.to_json() for each in audits] for audits in rows] for kind, rows in found.items()}
     (DOCS / "results" / "hallucination.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    svg = str(share_chart({NAMES[kind]: rows for kind, rows in found.items()}))
+    svg = str(share_chart({NAMES[kind]: rows for kind, rows in found.items() if len(rows) > 1}))
     head, _, rest = svg.partition(">")
     head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     (DOCS / "pictures" / "hallucination.svg").write_text(f"{head}>{STYLE}{rest}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)

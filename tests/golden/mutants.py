@@ -783,6 +783,40 @@ MUTANTS += [
     Mutant("L16.1", "prove.evaluators.hallucination", "np.fmax(appears", "np.fmin(appears"),
 ]
 
+# Losses of time to an event.
+MUTANTS += [
+    Mutant("L4.1", "maths.survival_losses", "[torch.cumsum(sizes, 0) - 1][group]", ""),
+    Mutant("L4.1", "maths.survival_losses", "before - start[group]", "before"),
+    Mutant(
+        "L4.1", "maths.survival_losses", "torch.argsort(time, descending=True", "torch.argsort(time, descending=False"
+    ),
+    Mutant(
+        "L4.4",
+        "maths.survival_losses",
+        "torch.where(place > interval[:, None], log_share",
+        "torch.where(place >= interval[:, None], log_share",
+    ),
+    Mutant(
+        "L4.4",
+        "maths.survival_losses",
+        "((interval[:, None] == interval[None]) & ~event.bool()[None])",
+        "(interval[:, None] == interval[None])",
+    ),
+    Mutant("L4.4", "maths.survival_losses", "max(self.cases, 1) ** 2", "max(self.cases, 1)"),
+    Mutant(
+        "L4.5", "maths.survival_losses", "terms * (place <= interval[:, None])", "terms * (place < interval[:, None])"
+    ),
+    Mutant("L4.5", "maths.survival_losses", "torch.cumsum(softplus(logits), 1)", "softplus(logits)"),
+    Mutant("L4.6", "maths.survival_losses", "controls - case[:, None]).sum(1)", "case[:, None] - controls).sum(1)"),
+    Mutant("L4.6", "maths.survival_losses", "torch.exp(-log_risk)[order]", "torch.exp(log_risk)[order]"),
+    Mutant(
+        "L4.6",
+        "maths.survival_losses",
+        "    return log_risk - at_events.gather",
+        "    return log_risk + at_events.gather",
+    ),
+]
+
 # Foreign images.
 MUTANTS += [
     Mutant(

@@ -129,7 +129,13 @@ def train_paired(source: np.ndarray, target: np.ndarray, seed: int, steps: int =
 
 
 def train_unpaired(
-    source: np.ndarray, target: np.ndarray, seed: int, steps: int = 600, batch: int = 96, cycle: float = 0.0
+    source: np.ndarray,
+    target: np.ndarray,
+    seed: int,
+    steps: int = 600,
+    batch: int = 96,
+    cycle: float = 0.0,
+    middle: float = _MIDDLE,
 ) -> Translate:
     """A translator that learns to make its images, as a set, look like the target images.
 
@@ -138,6 +144,9 @@ def train_unpaired(
         seed: Of weights and batches.
         steps, batch: Of training.
         cycle: Weight of the absolute difference after going there and back, both ways (CycleGAN's term).
+        middle: Subtracted from what the networks are fed and added to what they make. It matters: fed values that are
+            all positive (0), the networks first learn to make darker outputs of darker inputs, and lesions move from
+            those who have one to those who have none. Both sets match, and nearly every image is wrong.
     """
     from preceptor.maths.mean_discrepancy import mean_discrepancy
 
@@ -149,16 +158,16 @@ def train_unpaired(
         again = (other(made) - chosen.source).abs().mean() + (forth(other(chosen.target)) - chosen.target).abs().mean()
         return there + mean_discrepancy(other(chosen.target), chosen.source) + cycle * again
 
-    return _train(source, target, seed, steps, batch, loss, paired=False, cycle=cycle)
+    return _train(source, target, seed, steps, batch, loss, paired=False, cycle=cycle, middle=middle)
 
 
 def by_share(
-    kind: Literal["paired", "unpaired", "cycle"], shares: Sequence[float], seeds: Sequence[int]
+    kind: Literal["paired", "unpaired", "cycle", "off centre"], shares: Sequence[float], seeds: Sequence[int]
 ) -> list[list[Audit]]:
     """The controls audited over training mixes: ``[share][seed]``.
 
     Args:
-        kind: How the translator is trained.
+        kind: How the translator is trained; "off centre" is "unpaired" on pixels as they are.
         shares: Of target images with a lesion.
         seeds: One training each.
     """
@@ -166,7 +175,8 @@ def by_share(
     def train(source: np.ndarray, target: np.ndarray, seed: int) -> Translate:
         if kind == "paired":
             return train_paired(source, target, seed)
-        return train_unpaired(source, target, seed, cycle=0.5 if kind == "cycle" else 0.0)
+        middle = 0.0 if kind == "off centre" else _MIDDLE
+        return train_unpaired(source, target, seed, cycle=0.5 if kind == "cycle" else 0.0, middle=middle)
 
     return [[audit_training(train, share, pairs=kind == "paired", seed=seed) for seed in seeds] for share in shares]
 
@@ -208,13 +218,8 @@ def _flat(images: np.ndarray, torch: Any) -> Any:
     return torch.as_tensor(images.reshape(len(images), -1), dtype=torch.float32)
 
 
-def _translator(torch: Any) -> Any:
-    """A linear map and a small network side by side, of values about the middle of the scale.
-
-    The middle matters. Fed values that are all positive, the networks first learn to make darker outputs of darker
-    inputs, and unpaired training then maps lesions to healthy tissue and healthy tissue to lesions: both sets match, and
-    nearly every image is wrong.
-    """
+def _translator(torch: Any, middle: float) -> Any:
+    """A linear map and a small network side by side, of values about the middle of the scale."""
     from torch import nn
 
     class Translator(nn.Module):
@@ -224,8 +229,8 @@ def _translator(torch: Any) -> Any:
             self.bent = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
 
         def forward(self, flat: Any) -> Any:
-            centred = flat - _MIDDLE
-            return self.linear(centred) + self.bent(centred) + _MIDDLE
+            centred = flat - middle
+            return self.linear(centred) + self.bent(centred) + middle
 
     return Translator()
 
@@ -240,13 +245,14 @@ def _train(
     *,
     paired: bool,
     cycle: float,
+    middle: float = _MIDDLE,
 ) -> Translate:
     import torch
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        forth = _translator(torch)
-        other = _translator(torch) if cycle else None
+        forth = _translator(torch, middle)
+        other = _translator(torch, middle) if cycle else None
         generator = torch.Generator().manual_seed(seed)
         sides = _flat(source, torch), _flat(target, torch)
         networks = [forth] if other is None else [forth, other]
