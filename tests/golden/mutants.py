@@ -830,3 +830,10 @@ MUTANTS += [
         "I11.3", "maths.reference", 'along / np.asarray(reference["spread"])', 'along * np.asarray(reference["spread"])'
     ),
 ]
+# Feature selection.
+MUTANTS += [
+    Mutant("I10.5", "maths.feature_selection", "k * np.mean(with_class)", "np.mean(with_class)"),
+    Mutant("I10.5", "maths.feature_selection", "k + k * (k - 1) * among", "k + k * k * among"),
+    Mutant("I10.5", "maths.feature_selection", "return 2 * mutual_information", "return mutual_information"),
+    Mutant("I10.5", "maths.feature_selection", "(block.sum() - len(chosen)) / pairs", "block.sum() / pairs"),
+]
