@@ -102,6 +102,20 @@ def test_a_quantity_has_gaps_in_its_error_and_its_sign():
     assert found.parts["sex=F.error"].parts["adjusted_p"].value < 1e-6
 
 
+def test_a_small_group_that_is_ranked_nearly_without_fault_is_no_proof_of_a_gap():
+    """Six and six of one group, all pairs but one in order; the rest at 0.85: a bootstrap alone would be sure."""
+    rng = np.random.default_rng(2)
+    truth = np.r_[np.tile([0, 1], 6), rng.integers(0, 2, 120)]
+    score = np.r_[np.tile([0.2, 0.8], 6) + np.linspace(0, 0.1, 12), np.full(120, np.nan)]
+    score[0] = 0.81  # above one positive of its group
+    rest = np.isnan(score)
+    score[rest] = 1 / (1 + np.exp(-(1.5 * truth[rest] - 0.75 + rng.normal(size=rest.sum()))))
+    ward = np.where(rest, "large", "small")
+    found = GroupGaps(resamples=500, fields=["ward"])(binary(truth, score, **{"field:ward": ward}), NOBODY)
+    gap = found.parts["ward=large.roc"]
+    assert gap.value < -0.05 and gap.parts["p"].value > 0.05
+
+
 @pytest.mark.slow
 def test_groups_that_are_equal_are_rarely_called_unequal():
     """Any gap called so after Holm, over sex, site, age and their pairs, in 100 cohorts without a difference."""

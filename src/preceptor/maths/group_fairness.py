@@ -109,14 +109,15 @@ class Equality(NamedTuple):
 def equality(values: np.ndarray, resampled: np.ndarray, patients: np.ndarray, share_of_trials: bool) -> Equality:
     """A Wald test with the covariance that resampled patients show.
 
-    A share of exactly 0 or 1 is the same in every resample and would seem to be known without error; its variance is
-    then that of a share with one success and one failure added (Agresti & Coull).
+    A share of exactly 0 or 1 is the same in every resample and would seem to be known without error, and one next to
+    them nearly so: its variance is then at least that of a share with one success and one failure added (Agresti &
+    Coull).
 
     Args:
         values: ``(group,)`` as measured.
         resampled: ``(group, resample)`` from the same resamples of patients; NaN where undefined.
         patients: ``(group,)`` how many each value rests on.
-        share_of_trials: Whether the values live in 0..1.
+        share_of_trials: Whether the values are shares of trials, or of pairs (AUROC).
 
     Source: Wald 1943; denominators as in Hotelling 1931 with the degrees of freedom of Welch 1947.
     """
@@ -128,7 +129,8 @@ def equality(values: np.ndarray, resampled: np.ndarray, patients: np.ndarray, sh
         return Equality(np.full((len(values), len(values)), np.nan), float("nan"), float("nan"))
     covariance = np.atleast_2d(np.cov(resampled[:, whole]))
     if share_of_trials:
-        certain = (values == 0) | (values == 1)
+        # Of so few patients not one whole failure (or success): the resamples hardly know of any either.
+        certain = np.minimum(values, 1 - values) * patients < 1
         smoothed = (values * patients + 1) / (patients + 2)
         least = np.where(certain, smoothed * (1 - smoothed) / (patients + 2), 0.0)
         covariance = covariance + np.diag(np.maximum(least - np.diag(covariance), 0.0))

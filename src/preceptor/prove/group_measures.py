@@ -29,6 +29,7 @@ class Measure:
         patients: How many patients such a number rests on.
         entered: ``(row,)`` rows that count at all.
         is_share: Whether it lives in 0..1.
+        is_count: Whether it is a share of trials or of pairs, and not a mean of numbers that happen to live in 0..1.
         is_performance: Whether it says how well the model does (the headline looks at these).
         higher_is_better: None where neither is.
         unit: Empty for a ratio.
@@ -40,6 +41,7 @@ class Measure:
     patients: Callable[[np.ndarray], int]
     entered: np.ndarray
     is_share: bool = True
+    is_count: bool = True
     is_performance: bool = False
     higher_is_better: bool | None = None
     unit: str = ""
@@ -156,6 +158,7 @@ def _mean(
         lambda inside: measuring.clusters(inside & known),
         known,
         is_share=is_share,
+        is_count=False,
         is_performance=performance,
         higher_is_better=better,
         unit=unit,

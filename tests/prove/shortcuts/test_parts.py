@@ -16,7 +16,7 @@ from preceptor.prove.shortcuts.altered import Fill
 from preceptor.prove.shortcuts.audit import audit_shortcuts
 from preceptor.prove.shortcuts.leaks import chance_trials, shuffle_labels
 from preceptor.prove.shortcuts.material import Material
-from preceptor.prove.shortcuts.regions import regions
+from preceptor.prove.shortcuts.regions import described, regions
 from preceptor.prove.shortcuts.suspicion import Trial, judge
 
 from ..answered import NOBODY, binary
@@ -29,6 +29,7 @@ def test_regions_lie_where_their_names_say():
     assert found["corners"].sum() == 4 * 24
     assert found["border"][10, 0] and not (found["border"] & found["corners"]).any() and not found["border"][10, 15]
     assert (found["background"] | found["corners"] == found["background"]).all() and not found["background"][10, 15]
+    assert described("corner x0 y1") == "corner x0 y1 (beginning of x, end of y, as the image is stored)"
     assert len([name for name in regions((8, 8, 8)) if name.startswith("corner ")]) == 8
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .areas import told
 from .material import Asked, Shown
-from .regions import regions
+from .regions import described, regions
 from .suspicion import Trial
 
 #: How far a patch must move a probability to matter.
@@ -87,8 +87,8 @@ def _trial(part: str, change: np.ndarray, asked: Asked, involved: np.ndarray) ->
         f"patch.{part}{'.' + asked.name if asked.name else ''}",
         part,
         f"Does the {part} of another class's image sway the answer?",
-        f"{prefix}The {part} of another class's image, pasted in, moves {told(value, interval)} of the probability "
-        "to that class; that of an image of the case's own class moves nothing.",
+        f"{prefix}The {described(part)} of another class's image, pasted in, moves {told(value, interval)} of the "
+        "probability to that class, beyond what the same part of an image of the case's own class moves.",
         value,
         interval,
         0.0,

@@ -32,6 +32,14 @@ def corner_name(ends: Sequence[int]) -> str:
     return "corner " + " ".join(f"{axis}{end}" for axis, end in zip("xyz", ends, strict=False))
 
 
+def described(part: str) -> str:
+    """A part in words: ``corner x0 y1 (beginning of x, end of y, as the image is stored)``."""
+    if not part.startswith("corner "):
+        return part
+    ends = (f"{'beginning' if end[1] == '0' else 'end'} of {end[0]}" for end in part.split()[1:])
+    return f"{part} ({', '.join(ends)}, as the image is stored)"
+
+
 def corner(shape: Sequence[int], ends: Sequence[int]) -> np.ndarray:
     """A box in one corner, a fifth of each side."""
     inside = np.zeros(tuple(shape), dtype=bool)
