@@ -13,6 +13,7 @@ from preceptor.core.cohort import Sample
 from preceptor.core.plugins import Prediction
 from preceptor.prepare.store import prepare_sample
 from preceptor.prove.answering import Answering
+from preceptor.prove.splitting import split_uncertainty
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Council:
     A panel prepares the image with its own fitted steps, and its answer passes its own safeguards, as it did when the
     run was judged. Where there are several (the folds of a cross-validation) their answers are merged: probabilities
     and uncertainties are averaged, a voxel gets the class whose probabilities add up to most, and the case is
-    accepted where more than half of the panels accept it.
+    accepted where more than half of the panels accept it. How far they disagree is part of the model's uncertainty.
 
     Args:
         panels: One, or one for each fold.
@@ -76,6 +77,11 @@ def merge(answers: Sequence[Prediction]) -> Prediction:
     merged.uncertainty = float(np.mean([each.uncertainty for each in answers]))
     for name in dict.fromkeys(name for each in answers for name in each.parts):
         merged.parts[name] = float(np.mean([each.parts[name] for each in answers if name in each.parts]))
+    for name in ("passes", "pass_uncertainty", "pass_variance"):
+        arrays = [getattr(each, name) for each in answers]
+        if all(each is not None for each in arrays):
+            setattr(merged, name, np.concatenate(arrays))
+    split_uncertainty(merged)  # where panels differ is what the model does not know
     samples = [each.voxel_sample for each in answers if each.voxel_sample is not None]
     if samples:
         probability = np.mean([each["probability"] for each in samples], axis=0)

@@ -123,10 +123,11 @@ def _on_original(prediction: Prediction, array: np.ndarray | None, like: Image) 
 def predict_inputs(bundle: Bundle, inputs: Sequence[Path], out: Path, *, device: str = "auto") -> pandas.DataFrame:
     """Predict files, folders, DICOM series, lists and tables.
 
-    ``out/predictions.csv`` gets a row a case: key, answer, a probability for each class, uncertainty, accepted,
-    reasons; for segmentations the volume of each structure, and ``maps/`` the mask, its probability and its doubt in
-    the geometry the image came in. File names may hold a patient's name, so cases are named by a hash, and only
-    ``out/inputs.csv`` says which is which. Cases that are in the table already are not predicted again.
+    ``out/predictions.csv`` gets a row a case: key, answer, a probability for each class, uncertainty (and, where they can
+    be told apart, the data's and the model's), accepted, reasons; for segmentations the volume of each structure, and
+    ``maps/`` the mask, its probability and its doubt in the geometry the image came in. File names may hold a patient's
+    name, so cases are named by a hash, and only ``out/inputs.csv`` says which is which. Cases that are in the table
+    already are not predicted again.
 
     Args:
         bundle: The model.
@@ -253,6 +254,8 @@ def _row(bundle: Bundle, prediction: Prediction, original: Sample | None, out: P
         row |= _answer(prediction)
     return row | {
         "uncertainty": prediction.uncertainty,
+        "data_uncertainty": prediction.data_uncertainty,
+        "model_uncertainty": prediction.model_uncertainty,
         "accepted": prediction.accepted,
         "reasons": "; ".join(prediction.reasons),
     }
