@@ -317,3 +317,35 @@ def test_what_a_lesion_does_to_the_error_in_its_region(tmp_path):
     assert finding.value > 0.95  # the whole image looks right
     assert finding.parts["error_inside"].value == 150 and finding.parts["error_outside"].value == 0
     assert finding.parts["psnr"].unit == "dB" and finding.parts["error"].value == pytest.approx(150 * 16 / 64**2)
+
+
+# ---------------------------------------------------------------- lesions in translations
+
+
+def test_lesions_of_another_tools_translations(tmp_path):
+    table = pandas.DataFrame({"key": list("abcd"), "truth_lesion": [0, 0, 1, 1], "answer_lesion": [0, 1, 1, 1]})
+    table.assign(task="translation").to_csv(tmp_path / "theirs.csv", index=False)
+    finding = measure("hallucination", read_foreign(tmp_path / "theirs.csv"))
+    assert finding.value == 0.5 and finding.parts["disappearance"].value == 0
+    assert np.isnan(measure("image_quality", read_foreign(tmp_path / "theirs.csv")).value)
+    table.drop(columns="answer_lesion").assign(task="translation").to_csv(tmp_path / "less.csv", index=False)
+    with pytest.raises(CohortError, match="no column 'answer_lesion'"):
+        read_foreign(tmp_path / "less.csv")
+
+
+def test_a_detector_that_errs_on_true_images_judges_nobody():
+    keys = [f"{at}" for at in range(40)]
+    there = np.repeat([0, 1], 20)
+    columns = {"key": keys, "cluster": keys, "truth_lesion": there, "answer_lesion": there}
+    question = Question("translation", "mr", ("mr",), exclusive=False, dense=True)
+    for wrong, judged in ((0, True), (1, True), (3, False)):
+        own = there.copy()
+        own[:wrong] = 1
+        finding = measure(
+            "hallucination", Predictions(pandas.DataFrame(columns | {"detector_lesion": own}), question, None)
+        )
+        assert (finding.value == 0) is judged and told(finding, "can't judge") is not judged
+        assert finding.parts["detector_error"].value == pytest.approx(wrong / 40)
+    with pytest.raises(CohortError, match="2 images with a known truth were not looked at"):
+        seen = np.where(np.arange(40) < 2, np.nan, there)
+        measure("hallucination", Predictions(pandas.DataFrame(columns | {"answer_lesion": seen}), question, None))

@@ -26,8 +26,9 @@ def read_foreign(path: Path) -> Predictions:
     What was asked follows from the columns: ``probability_<class>`` and class names in ``truth`` mean classification;
     ``truth`` holding JSON objects (``{"effusion": 1, "nodule": null}``) multi-label; JSON lists localisation;
     ``truth_time`` and ``truth_event`` survival; numbers in ``truth`` and ``answer`` regression. A column ``task`` (the
-    same in every row) says what columns can't: ``counting``, or with paths in ``truth_path`` and ``answer``
-    ``translation`` or ``instances``. A column ``unit`` names the unit. `Predictions` tells what each task stores.
+    same in every row) says what columns can't: ``counting``; with paths in ``truth_path`` and ``answer``
+    ``translation`` or ``instances``; ``translation`` too with ``truth_lesion`` and ``answer_lesion`` alone. A column
+    ``unit`` names the unit. `Predictions` tells what each task stores.
 
     ``key`` and a truth are needed; ``patient`` clusters the intervals, ``role`` is ``test`` where it is absent,
     ``answer`` the most probable class; of survival curves minus the expected time without the event.
@@ -41,10 +42,10 @@ def read_foreign(path: Path) -> Predictions:
         table = pandas.read_csv(path, dtype={"key": str, "patient": str})
     classes = [column.removeprefix(_PREFIX) for column in table.columns if column.startswith(_PREFIX)]
     task = _task(table, classes)
-    faults = [f"no column '{name}'" for name in ("key", *_truths(task)) if name not in table]
-    if not classes and "answer" not in table and not (task == "survival" and curve_columns(list(table.columns))):
-        either = "'survival_<time>'" if task == "survival" else "'probability_<class>'"
-        faults.append(f"neither {either} nor 'answer'")
+    faults = [f"no column '{name}'" for name in ("key", *_truths(task, table)) if name not in table]
+    instead = _instead_of_answers(task, table)
+    if not classes and "answer" not in table and instead not in table:
+        faults.append(f"neither {instead or 'probability_<class>'!r} nor 'answer'")
     for column in (f"{_PREFIX}{name}" for name in classes):
         if not table[column].between(0, 1).all():
             faults.append(f"'{column}' has values outside 0..1, or none")
@@ -76,11 +77,20 @@ def _task(table: pandas.DataFrame, classes: list[str]) -> str:
     return "regression"
 
 
-def _truths(task: str) -> tuple[str, ...]:
+def _truths(task: str, table: pandas.DataFrame) -> tuple[str, ...]:
     """Columns that hold the truth."""
     if task == "survival":
         return ("truth_time", "truth_event")
+    if task == "translation" and "truth_lesion" in table:
+        return ("truth_lesion", "answer_lesion")
     return ("truth_path",) if task in ("translation", "instances") else ("truth",)
+
+
+def _instead_of_answers(task: str, table: pandas.DataFrame) -> str:
+    """A column that does where there is no ``answer``; empty where none does."""
+    if task == "survival":
+        return next(iter(curve_columns(list(table.columns))), "survival_<time>")
+    return "answer_lesion" if task == "translation" else ""
 
 
 def _question(table: pandas.DataFrame, task: str, classes: list[str]) -> Question:
@@ -110,6 +120,7 @@ def _completed(table: pandas.DataFrame, question: Question) -> pandas.DataFrame:
         "fit": "0",
         "output": "answer",
         "truth": None,
+        **({"answer": None} if question.task == "translation" else {}),
         "uncertainty": float("nan"),
         "accepted": True,
         "reasons": "",
