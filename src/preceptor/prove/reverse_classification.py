@@ -96,9 +96,11 @@ def fitted_to(image: Image, label: np.ndarray, most_voxels: int) -> tuple[Image,
         image = image.with_array(image.array[(slice(None), *boxes)], image.affine_mm @ shift)
         label = label[tuple(boxes)]
     if label.size > most_voxels:
-        factor = (label.size / most_voxels) ** (1 / label.ndim) * 1.02
-        new = [spacing * factor for spacing in image.spacing_mm]
-        matrix, shape = spacing_map(label.shape, image.spacing_mm, new)
+        factor, shape = 1.0, label.shape
+        while np.prod(shape) > most_voxels:  # sides are rounded up, so the first guess may be a little too fine
+            factor *= 1.01 * max(1.0, (float(np.prod(shape)) / most_voxels) ** (1 / label.ndim))
+            new = [spacing * factor for spacing in image.spacing_mm]
+            matrix, shape = spacing_map(label.shape, image.spacing_mm, new)
         whole = np.eye(4)
         whole[:-1, -1][: label.ndim] = matrix[:-1, -1]
         whole[: label.ndim, : label.ndim] = matrix[:-1, :-1]
