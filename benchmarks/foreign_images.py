@@ -30,9 +30,10 @@ from preceptor.core.image import Image
 from preceptor.core.slots import build
 from preceptor.intake.read import open_case, read_image
 from preceptor.maths.phantoms import Anatomy, chest
+from preceptor.maths.reference import threshold
 from preceptor.maths.roc import auroc
 from preceptor.prepare.store import prepare_sample
-from preceptor.prove.answering import fit_safeguards
+from preceptor.prove.answering import answer_cases, fit_safeguards
 from preceptor.prove.grouping import group_name, voting_groups
 
 SHARE = 0.05
@@ -41,7 +42,6 @@ GIVEN = (
     {"mahalanobis": {"refused_share": SHARE}},
     {"nearest_neighbours": {"refused_share": SHARE}},
     {"energy": {"refused_share": SHARE}},
-    {"abstain": {"coverage": 1 - SHARE}},
 )
 NAMES = ("input control", "Mahalanobis", "nearest neighbours", "energy", "own uncertainty", "any of the first three")
 
@@ -59,7 +59,9 @@ def main(folder: Path, data: Path, folds: int | None, most: int) -> None:
         answering = fit_safeguards(
             model, [build("safeguards", each) for each in GIVEN], members, store, task, run.recipe.seed, _quiet
         )
-        limits = [state["limit"] if state and "limit" in state else 1.0 for state in answering.states]
+        held_out = answer_cases(answering, members.with_role("calibrate"), members, store, task, seed=run.recipe.seed)
+        doubt_limit = threshold(held_out.table["uncertainty"].tolist(), SHARE)
+        energy_limit = answering.states[3]["limit"]
         tests = members.with_role("test")
         originals = [open_case(members.root, case, masks=()) for case in tests[:: max(1, len(tests) // 250)]]
         for kind, samples in kinds(originals, model.inputs.views[0], data, most):
@@ -68,14 +70,14 @@ def main(folder: Path, data: Path, folds: int | None, most: int) -> None:
                     prediction = answering(prepare_sample(sample, store.steps))
                 except PrepareError:
                     continue
-                found = _scores(prediction, limits)
+                found = _scores(prediction, energy_limit, doubt_limit)
                 scores.setdefault(kind, []).append(found)
                 refused.setdefault(kind, []).append(np.append(found > 1, (found[:3] > 1).any()))
         print(f"{group_name(group)}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
     table(scores, refused)
 
 
-def _scores(prediction: Any, limits: list[float]) -> np.ndarray:
+def _scores(prediction: Any, energy_limit: float, doubt_limit: float) -> np.ndarray:
     """``(safeguard,)``, above 1 being refused."""
     parts = prediction.parts
     return np.array(
@@ -83,8 +85,8 @@ def _scores(prediction: Any, limits: list[float]) -> np.ndarray:
             parts.get("appearance", np.inf),  # blank images have no distance, and are refused
             parts["mahalanobis"],
             parts["nearest_neighbours"],
-            np.exp(parts["energy"] - limits[3]),
-            prediction.uncertainty / limits[4],
+            np.exp(parts["energy"] - energy_limit),
+            prediction.uncertainty / doubt_limit,
         ]
     )
 

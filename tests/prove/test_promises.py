@@ -256,6 +256,14 @@ def test_abstaining_keeps_the_coverage():
     assert "80 % of cases are answered" in torn.reasons[0]
 
 
+def test_abstaining_from_too_few_patients_is_told():
+    with pytest.raises(Refusal) as caught:
+        fitted("abstain", doubted(36, 0, images=2), coverage=0.95)
+    assert caught.value.problem.code == "calibrate_too_few" and caught.value.problem.expected == "19 or more"
+    assert fitted("abstain", doubted(38, 0, images=2), coverage=0.95).limit <= 1
+    assert fitted("abstain", doubted(4, 0), coverage=1.0).limit > 1e9, "all are answered, as was asked"
+
+
 def test_abstaining_by_what_the_model_does_not_know():
     predictions = doubted(99, 0)
     predictions.table["part:epistemic"] = predictions.table["uncertainty"] / 2

@@ -38,7 +38,8 @@ class Abstain:
 
     Raises:
         RecipeError: Both levels are asked, or none.
-        Refusal: At the fit, where no threshold keeps the error, or nothing is labelled or doubted.
+        Refusal: At the fit, where no threshold keeps the error, nothing is labelled or doubted, or the calibration
+            patients are too few for the coverage (0.9 needs 9, 0.95 needs 19): nothing would ever be refused.
 
     Source: error: Geifman & El-Yaniv 2017 (arXiv:1705.08500), algorithm 1; coverage: split conformal, Vovk 2005.
 
@@ -91,7 +92,17 @@ class Abstain:
         if self.error is None:
             assert self.coverage is not None  # one of the two is given
             known = ~np.isnan(doubt)
-            return {"limit": conformal_quantile(doubt[known], self.coverage, patients[known])}
+            reached = conformal_quantile(doubt[known], self.coverage, patients[known])
+            if np.isinf(reached) and self.coverage < 1:
+                raise Refusal(
+                    f"{len(np.unique(patients[known]))} calibration patients are too few to refuse anybody and still "
+                    f"answer {100 * self.coverage:g} % of cases",
+                    where="safeguards.abstain",
+                    expected=f"{int(np.ceil(self.coverage / (1 - self.coverage) - 1e-9))} or more",
+                    remedy="give `split` a larger calibrate share, or answer fewer",
+                    code="calibrate_too_few",
+                )
+            return {"limit": min(reached, 1e300)}
         wrong = self._wrong(predictions)
         known = ~np.isnan(doubt + wrong)
         limit = threshold_for_error(doubt[known], wrong[known] == 1, self.error, self.confidence, patients[known])
