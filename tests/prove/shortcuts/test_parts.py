@@ -13,6 +13,7 @@ import torch
 from preceptor.core.cohort import Case, Cohort
 from preceptor.core.evidence import Predictions, Question
 from preceptor.prove.shortcuts.altered import Fill
+from preceptor.prove.shortcuts.areas import area_with_interval, paired_codes
 from preceptor.prove.shortcuts.audit import audit_shortcuts
 from preceptor.prove.shortcuts.leaks import chance_trials, shuffle_labels
 from preceptor.prove.shortcuts.material import Material
@@ -63,6 +64,14 @@ def test_suspicions_need_size_and_no_chance_and_smaller_parts_speak_for_larger()
     assert [each.about for each in found[0].trials] == ["corner x0 y0", "background"]
     assert [each.adjusted_p for each in told] == pytest.approx([3e-6, 2e-5, 0.04])
     assert judge([trial("border", 1e-9, large=False)], 0.05)[1] == []
+
+
+def test_classes_without_a_pair_in_any_stratum_do_not_make_the_others_undefined():
+    codes, stratum = np.array([0, 0, 1, 1, 2, 2, 2]), np.array([0, 0, 0, 0, 1, 1, 1])
+    scores = np.eye(3)[codes] + 0.0
+    assert paired_codes(codes, 3, stratum) == [0, 1]
+    assert area_with_interval(codes, scores, stratum, np.arange(7))[0] == 1.0
+    assert np.isnan(area_with_interval(codes[4:], scores[4:], stratum[4:], np.arange(3))[0])
 
 
 def test_labels_that_travel_together_are_told():

@@ -15,7 +15,13 @@ from preceptor.maths.stratified_roc import stratified_auroc_statistic
 SHUFFLES, RESAMPLES = 499, 1000
 
 
-def mean_area(codes: np.ndarray, scores: np.ndarray, stratum: np.ndarray, resamples: Resamples) -> Statistic:
+def mean_area(
+    codes: np.ndarray,
+    scores: np.ndarray,
+    stratum: np.ndarray,
+    resamples: Resamples,
+    wanted: Sequence[int] | None = None,
+) -> Statistic:
     """The mean over classes of the AUROC of each against the rest, over pairs of one stratum.
 
     Args:
@@ -23,15 +29,32 @@ def mean_area(codes: np.ndarray, scores: np.ndarray, stratum: np.ndarray, resamp
         scores: ``(case, code)``.
         stratum: ``(case,)`` integer.
         resamples: Of the cases' patients.
+        wanted: Which codes; None takes those that have a pair in some stratum.
+
+    Returns:
+        NaN where no code has a pair.
     """
-    number = scores.shape[1]
-    wanted = [1] if number == 2 else [code for code in range(number) if 0 < (codes == code).sum() < len(codes)]
+    wanted = paired_codes(codes, scores.shape[1], stratum) if wanted is None else wanted
+    if not wanted:
+        return lambda counts: np.full(counts.shape[1], np.nan)
     return average_of(
         [
             stratified_auroc_statistic((codes == code).astype(float), scores[:, code], stratum, resamples)
             for code in wanted
         ]
     )
+
+
+def paired_codes(codes: np.ndarray, number: int, stratum: np.ndarray) -> list[int]:
+    """The codes of which some stratum holds cases with and without; of two codes the second alone."""
+    found = []
+    for code in [1] if number == 2 else range(number):
+        for each in np.unique(stratum):
+            inside = codes[stratum == each] == code
+            if inside.any() and not inside.all():
+                found.append(code)
+                break
+    return found
 
 
 def interval_of(drawn: Bootstrap) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from preceptor.maths.group_weights import independence_weights
 from preceptor.maths.intervals import Resamples, average_of, bootstrap, paired_difference
 from preceptor.maths.weighted_roc import weighted_auroc_statistic
 
-from .areas import RESAMPLES, above_nought, codes_of, interval_of, mean_area, told
+from .areas import RESAMPLES, above_nought, codes_of, interval_of, mean_area, paired_codes, told
 from .material import Asked
 from .suspicion import Trial
 
@@ -40,8 +40,9 @@ def within(asked: Asked, name: str, value: np.ndarray, clusters: np.ndarray, of:
     scores = asked.probability[keep]
     resamples = Resamples.of(who, RESAMPLES)
     everywhere = np.zeros(len(codes), dtype=int)
-    overall = bootstrap(mean_area(codes, scores, everywhere, resamples), resamples, accelerated=False)
-    inside = bootstrap(mean_area(codes, scores, stratum, resamples), resamples, accelerated=False)
+    wanted = paired_codes(codes, scores.shape[1], stratum)  # the same classes on both sides of the difference
+    overall = bootstrap(mean_area(codes, scores, everywhere, resamples, wanted), resamples, accelerated=False)
+    inside = bootstrap(mean_area(codes, scores, stratum, resamples, wanted), resamples, accelerated=False)
     if np.isnan(inside.value) or np.isnan(overall.value):
         return None
     lost = paired_difference(overall, inside)
