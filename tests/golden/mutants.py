@@ -768,7 +768,7 @@ MUTANTS += [
     ),
     Mutant("I5.5", "prepare.registration", "image.array[0].T, dtype", "image.array[0][::-1].T, dtype"),
     Mutant("P1.11", "prepare.registration_quality", "not found >= least", "found > least"),
-    Mutant("P1.11", "prepare.registration_quality", "keep * information, keep * alike", "0 * information, 0 * alike"),
+    Mutant("P1.11", "prepare.registration_quality", "keep = 1 - _MARGIN", "keep = 1 + _MARGIN"),
     Mutant("L15.1", "prove.reverse_classification", "np.where(known, table, -1).max(0)", "table.mean(0)"),
     Mutant("L15.1", "prove.reverse_classification", "found[empty] = 0.0", "found[empty] = 1.0"),
 ]
