@@ -16,7 +16,7 @@ from preceptor.prove.measuring import Measuring, noted
 
 
 class RocWithin:
-    """AUROC over pairs of cases that share a field: where finding and site go together, what the site can't explain.
+    """AUROC within groups: pairs of cases that share a field, such as the site; what that field can't explain.
 
     A model that reads the site ranks well overall and no better than chance within sites. Every pair of a positive and
     a negative case of one site counts once; sites with one class alone have no pair and are counted in a note.
