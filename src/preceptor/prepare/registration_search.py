@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from preceptor.core.errors import PrepareError
+from preceptor.maths.similarity import mutual_information
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -39,6 +40,8 @@ class Effort:
 #: ``fine`` finds a planted map to a few hundredths of a millimetre; ``quick`` is enough between patients, who differ.
 EFFORTS = {"fine": Effort(60_000, 400, 1e-4, 40), "quick": Effort(6_000, 40, 1e-2, 12)}
 _COARSE = Effort(60_000, 25, 1e-2)
+_LONGER = Effort(60_000, 120, 1e-2)
+_FEW = 5
 _FIRST = Effort(10_000, 40, 1e-2)
 
 
@@ -69,7 +72,10 @@ def search_affine(moving: SimpleITK.Image, fixed: SimpleITK.Image, settings: Set
     best = min(starts, key=lambda start: _first_value(moving, fixed, start, settings))
     if settings.many:
         tried = [_optimise(moving, fixed, start, "rigid", settings.seed, (4,), _COARSE) for start in starts]
-        best = min(tried, key=lambda each: each[1])[0]
+        # Twenty-five steps leave the right turn half-way: the best few go on before they are compared.
+        few = sorted(tried, key=lambda each: each[1])[:_FEW]
+        tried = [_optimise(moving, fixed, matrix, "rigid", settings.seed, (4,), _LONGER) for matrix, _ in few]
+        best = max((matrix for matrix, _ in tried), key=lambda matrix: _over_all(moving, fixed, matrix))
     if settings.kind == "rigid":
         return _optimise(moving, fixed, best, "rigid", settings.seed, (4, 2, 1), settings.effort)[0]
     rigid, _ = _optimise(moving, fixed, best, "rigid", settings.seed, (4, 2), _FIRST)
@@ -188,6 +194,19 @@ def _first_value(moving: Any, fixed: Any, start: np.ndarray, settings: Settings)
         return float(method.MetricEvaluate(fixed, moving))
     except RuntimeError:  # SimpleITK's word for "no sample lies inside the moving image"
         return float("inf")
+
+
+def _over_all(moving: Any, fixed: Any, matrix: np.ndarray) -> float:
+    """Mutual information over the whole fixed image, background where the moving one does not reach.
+
+    The metric counts only where both images are, and so prefers turns that leave little of them on one another.
+    """
+    import SimpleITK as itk
+
+    small = itk.Shrink(fixed, [max(1, min(4, size // _LEAST_SIDE)) for size in fixed.GetSize()])
+    lowest = float(itk.GetArrayViewFromImage(moving).min())
+    moved = itk.Resample(moving, small, _transform(matrix), itk.sitkLinear, lowest)
+    return mutual_information(*(itk.GetArrayFromImage(each).ravel() for each in (small, moved)))
 
 
 def _placed(moving: Any, fixed: Any) -> Iterator[np.ndarray]:
