@@ -206,7 +206,7 @@ def _over_all(moving: Any, fixed: Any, matrix: np.ndarray) -> float:
     small = itk.Shrink(fixed, [max(1, min(4, size // _LEAST_SIDE)) for size in fixed.GetSize()])
     lowest = float(itk.GetArrayViewFromImage(moving).min())
     moved = itk.Resample(moving, small, _transform(matrix), itk.sitkLinear, lowest)
-    return mutual_information(*(itk.GetArrayFromImage(each).ravel() for each in (small, moved)))
+    return mutual_information(itk.GetArrayFromImage(small).ravel(), itk.GetArrayFromImage(moved).ravel())
 
 
 def _placed(moving: Any, fixed: Any) -> Iterator[np.ndarray]:
