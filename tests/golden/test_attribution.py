@@ -254,7 +254,6 @@ def test_kernel_shap_of_patches_is_exact_where_every_cover_is_asked_for():
 
 
 @pytest.mark.peer
-@pytest.mark.answer("I10.3")
 def test_captum_agrees():
     attr = pytest.importorskip("captum.attr")
     images = pictures()

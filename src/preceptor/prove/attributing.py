@@ -116,7 +116,7 @@ def references(model: Any, images: Mapping[str, Tensor], number: int) -> list[di
         One ``{view: (batch, channel, *space)}`` a reference.
     """
     background: Mapping[str, Tensor] = getattr(model, "background", None) or {}
-    if background:
+    if background and all(background[view].shape[1:] == image.shape[1:] for view, image in images.items()):
         cases = min(number, *(len(each) for each in background.values()))
         return [
             {view: background[view][index].to(image).expand_as(image).clone() for view, image in images.items()}

@@ -31,10 +31,12 @@ class BoundNetwork:
         network: The network.
         batch: Whose `present` and `fields` go with every call. Images may hold the batch several times over; they
             are then repeated alike.
+        background: ``{view: (case, channel, *space)}`` other cases that explainers may compare with.
     """
 
-    def __init__(self, network: torch.nn.Module, batch: Batch) -> None:
+    def __init__(self, network: torch.nn.Module, batch: Batch, background: Mapping[str, Tensor] | None = None) -> None:
         self.network = network
+        self.background: Mapping[str, Tensor] = background or {}
         self._batch = batch
 
     def __call__(self, images: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -44,7 +46,9 @@ class BoundNetwork:
         return call(self.network, dict(images), present, fields)
 
 
-def explain_cases(model: Model, samples: Sequence[Sample], explainers: Sequence[Any], folder: Path) -> None:
+def explain_cases(
+    model: Model, samples: Sequence[Sample], explainers: Sequence[Any], folder: Path, first: int = 0
+) -> None:
     """Explain cases and write ``<folder>/000.npz``, ``001.npz`` …
 
     Where several networks vote, the maps are the mean of theirs. Dense answers are explained inside one training
@@ -55,6 +59,7 @@ def explain_cases(model: Model, samples: Sequence[Sample], explainers: Sequence[
         samples: On the prepared grid.
         explainers: The recipe's `explain` section.
         folder: Where to write.
+        first: Number of the first file, where other folds wrote theirs before.
 
     Raises:
         RecipeError: An explainer does not fit the network.
@@ -63,16 +68,17 @@ def explain_cases(model: Model, samples: Sequence[Sample], explainers: Sequence[
     made: dict[str, Any] = {spec(each)[0]: build("explainers", each) for each in explainers}
     settings = {name: {key: getattr(each, key) for key in parameters(each.__class__)} for name, each in made.items()}
     for number, sample in enumerate(samples):
-        batch = batch_of(sample, model.inputs, _corner(model, sample)).to(model.device)
+        batch = batch_of(sample, model.inputs, patch_corner(model, sample)).to(model.device)
         score, words = score_of(model, batch)
+        others = background_of(model, samples, sample.key)
         maps: dict[str, dict[str, np.ndarray]] = {name: {} for name in made}
         for name, explainer in made.items():
-            found = [explainer(BoundNetwork(network, batch), batch, score) for network in model.networks]
+            found = [explainer(BoundNetwork(network, batch, others), batch, score) for network in model.networks]
             for view in sample.images:
                 mean = torch.stack([each[view][0].detach().float() for each in found]).mean(0)
                 maps[name][view] = mean.cpu().numpy()
         images = {view: batch.images[view][0].cpu().numpy() for view in sample.images}
-        Explanation(sample.key, words, images, maps, settings).write(folder / f"{number:03d}.npz")
+        Explanation(sample.key, words, images, maps, settings).write(folder / f"{first + number:03d}.npz")
 
 
 def batch_of(sample: Sample, inputs: Inputs, corner: Sequence[int] | None = None) -> Batch:
@@ -94,6 +100,27 @@ def batch_of(sample: Sample, inputs: Inputs, corner: Sequence[int] | None = None
         images[view] = torch.from_numpy(np.ascontiguousarray(pixels))[None]
     fields = {name: torch.tensor([float(sample.fields.get(name, float("nan")))]) for name in inputs.fields}
     return Batch(images, present, {}, torch.zeros(1, dtype=torch.long), [sample.key], fields)
+
+
+def background_of(model: Model, samples: Sequence[Sample], without: str, number: int = 8) -> dict[str, Tensor]:
+    """Other cases to compare with, as explainers that need references get them.
+
+    Args:
+        model: Says how cases are fed.
+        samples: On the prepared grid; of different sizes where the network sees patches.
+        without: Key of the case that is explained.
+        number: At most so many.
+
+    Returns:
+        ``{view: (case, channel, *space)}``; empty where no other case has every view, or sizes differ.
+    """
+    batches: list[Batch] = []
+    for sample in samples:
+        if sample.key != without and set(sample.images) >= set(model.inputs.views) and len(batches) < number:
+            batches.append(batch_of(sample, model.inputs, patch_corner(model, sample)))
+    if len({tuple(each.images[view].shape) for each in batches for view in each.images}) != 1:
+        return {}
+    return {view: torch.cat([each.images[view] for each in batches]).to(model.device) for view in model.inputs.views}
 
 
 def score_of(model: Model, batch: Batch) -> tuple[Callable[[Mapping[str, Tensor]], Tensor], str]:
@@ -146,7 +173,7 @@ def _scores(answer: Tensor, model: Model, classes: int) -> Tensor:
     return answer if answer.shape[1] == classes else model.decode(answer).probability
 
 
-def _corner(model: Model, sample: Sample) -> tuple[int, ...] | None:
+def patch_corner(model: Model, sample: Sample) -> tuple[int, ...] | None:
     """First voxel of the patch around what was found; None where the whole image is one patch."""
     patch, shape = model.inputs.patch, sample.reference.shape
     if tuple(patch) == tuple(shape):

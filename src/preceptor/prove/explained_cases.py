@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
+from preceptor.maths.map_checks import edges
 
 from .explanation import Explanation
 from .pictures import heat_layer, most_shown, view_of
 from .sprites import figure
+from .trust import TrustReport
 from .wording import called, described, words
 
 
@@ -31,9 +33,19 @@ class Explained:
     views: tuple[tuple[str, tuple[Mapping[str, Any], ...]], ...]
 
 
-def explained_cases(explanations: Sequence[Explanation]) -> list[Explained]:
-    """Every explained case with its pictures."""
-    return [Explained(each.key, each.target, tuple(_view(each, name) for name in each.images)) for each in explanations]
+def explained_cases(explanations: Sequence[Explanation], trust: TrustReport | None = None) -> list[Explained]:
+    """Every explained case with its pictures.
+
+    Args:
+        explanations: As stored.
+        trust: What the explainers' maps were held against; one that failed says so in its title and never stands
+            alone: the image's edges stand beside it.
+    """
+    failing = () if trust is None else trust.failing
+    return [
+        Explained(each.key, each.target, tuple(_view(each, name, failing) for name in each.images))
+        for each in explanations
+    ]
 
 
 def readings(explanations: Sequence[Explanation]) -> list[tuple[str, str, str]]:
@@ -46,7 +58,9 @@ def readings(explanations: Sequence[Explanation]) -> list[tuple[str, str, str]]:
     return found
 
 
-def _view(explanation: Explanation, name: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+def _view(
+    explanation: Explanation, name: str, failing: Sequence[str] = ()
+) -> tuple[str, tuple[Mapping[str, Any], ...]]:
     # Maps lie on the prepared grid, whose place in the patient is not kept: pictures stay as the network saw them.
     image = Image(explanation.images[name], np.eye(4), meta={"geometry": UNKNOWN_GEOMETRY})
     maps = {explainer: each[name] for explainer, each in explanation.maps.items() if name in each}
@@ -59,10 +73,15 @@ def _view(explanation: Explanation, name: str) -> tuple[str, tuple[Mapping[str, 
         {"title": "Image", **figure(stack, [], first, f"{name} of case {explanation.key} as the network saw it")}
     ]
     for explainer, each in maps.items():
-        title = called("explainers", explainer)
+        title = called("explainers", explainer) + (" (failed its checks)" if explainer in failing else "")
         alt = f"{title} over {name} of case {explanation.key}: where {explanation.target} comes from"
         # The image under every map is the first figure's: it need not travel twice.
         figures.append({"title": title, **figure(stack, [heat_layer(title, each, view)], first, alt), "base": ""})
+    if any(explainer in failing for explainer in maps):
+        title = "Edges of the image (control)"
+        control = heat_layer(title, edges(image.array), view)
+        alt = f"Edges in {name} of case {explanation.key}: what a map shows that knows nothing of the model"
+        figures.append({"title": title, **figure(stack, [control], first, alt), "base": ""})
     return name, tuple(figures)
 
 

@@ -1,0 +1,187 @@
+"""Explanations held against checks that can fail: a network that looks at one corner, and maps that know nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from preceptor.core.cohort import Sample
+from preceptor.core.evidence import Question
+from preceptor.core.image import Image
+from preceptor.core.plugins import Decoded, Inputs
+from preceptor.learn.model import Model
+from preceptor.learn.window import Window
+from preceptor.maths.map_checks import concentration, edges, energy_inside, points_at, rank_similarity
+from preceptor.prove.attributing import gradients
+from preceptor.prove.explain import BoundNetwork, batch_of, explain_cases
+from preceptor.prove.explained_cases import explained_cases
+from preceptor.prove.explanation import Explanation
+from preceptor.prove.randomising import layers_from_the_top, randomised
+from preceptor.prove.trust import Check, Trust, TrustReport
+from preceptor.prove.trust_section import trust_section
+from preceptor.prove.trusting import trust_of
+
+SIDE = 16
+
+
+class Spot(nn.Module):
+    """Answers by how bright a spot is: three convolutions and a mean."""
+
+    last_features = "body.4"
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        torch.manual_seed(seed)
+        layers = [nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.Conv2d(6, 6, 3, padding=1), nn.ReLU())
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, image):
+        return self.head(self.body(image).mean((2, 3)))
+
+
+def trained(seed: int = 0) -> nn.Module:
+    network = Spot(seed)
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(120):
+        images = 0.3 * torch.randn(32, 1, SIDE, SIDE, generator=generator)
+        labels = torch.arange(32) % 2
+        images[labels == 1, :, 4:8, 9:13] += 2
+        loss = nn.functional.cross_entropy(network(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval()
+
+
+def model_of(*networks: nn.Module) -> Model:
+    inputs = Inputs(("view",), 1, 2, (SIDE, SIDE))
+    question = Question("classification", "disease", ("clear", "spot"))
+    return Model(networks, inputs, question, lambda out: Decoded(out.softmax(1)), Window(inputs.patch, 0.5, 4))
+
+
+def sample(number: int) -> Sample:
+    rng = np.random.default_rng(number)
+    pixels, mask = 0.3 * rng.normal(size=(1, SIDE, SIDE)), np.zeros((1, SIDE, SIDE), np.int8)
+    pixels[:, 4:8, 9:13] += 2
+    mask[:, 4:8, 9:13] = 1
+    pixels = pixels.astype(np.float32)
+    return Sample(f"case-{number}", {"view": Image(pixels, np.eye(4))}, {"spot": Image(mask, np.eye(4), is_label=True)})
+
+
+@pytest.fixture(scope="module")
+def network():
+    return trained()
+
+
+@pytest.fixture(scope="module")
+def report(network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explanations")
+    samples = [sample(number) for number in range(3)]
+    found = trust_of(
+        model_of(network, trained(1)), samples, ["gradient", "integrated_gradients", "feature_maps"], folder
+    )
+    return found, folder
+
+
+def test_the_control_is_caught_and_sound_methods_change_with_the_layers(report):
+    found, _ = report
+    control = found["edges"]
+    assert control.is_control and control.checks["layers"].value == pytest.approx(1) and "layers" in control.failed
+    assert control.checks["edges"].passed is False and "caught it" in control.sentence
+    for name in ("gradient", "integrated_gradients"):
+        layers = found[name].checks["layers"]
+        assert layers.numbers["all layers"] < 0.6
+        # Three layers are few: whether the upper half alone is enough is the rule's to say, and it is held to it.
+        assert layers.passed == (max(layers.numbers["the upper half"], layers.numbers["all layers"]) <= 0.6)
+        assert found[name].checks["region"].passed and found[name].checks["removal"].value > 0
+        assert found[name].checks["region"].numbers["pointing"] > 0.5
+    assert found["gradient"].checks["seeds"].value == found["gradient"].checks["seeds"].value  # there are two networks
+    assert found.seconds > 0 and found.cases == ("case-0", "case-1", "case-2") and "first network" in found.notes[0]
+
+
+def test_what_is_written_is_read_again(report):
+    found, folder = report
+    again = TrustReport.read(folder / "trust.json")
+    assert again["gradient"].checks["layers"] == found["gradient"].checks["layers"]
+    assert again.failing == found.failing and again["edges"].sentence == found["edges"].sentence
+    assert np.isnan(again["gradient"].checks["right_and_wrong"].value)
+
+
+def test_a_network_trained_on_shuffled_labels_is_compared(network):
+    found = trust_of(model_of(network), [sample(0)], ["gradient"], shuffled=network)
+    assert found["gradient"].checks["labels"].passed is False  # the very same network: maps are alike
+    assert found["gradient"].failed == ("labels",) or "labels" in found["gradient"].failed
+    assert "never read it alone" in found["gradient"].sentence
+    assert found["gradient"].checks["seeds"].passed is None
+
+
+def test_right_and_wrong_answers_need_three_of_each(network):
+    samples = [sample(number) for number in range(6)]
+    right = [True, True, True, False, False, False]
+    found = trust_of(model_of(network), samples, ["gradient"], right=right)["gradient"].checks["right_and_wrong"]
+    assert 0 <= found.value <= 1 and found.passed is None and "3 wrong, 3 right" in found.sentence
+    few = trust_of(model_of(network), samples[:3], ["gradient"], right=right[:3])["gradient"].checks["right_and_wrong"]
+    assert np.isnan(few.value) and "Too few" in few.sentence
+
+
+def test_a_slow_explainer_is_checked_on_fewer_cases_and_says_so(network):
+    found = trust_of(model_of(network), [sample(0), sample(1)], ["gradient"], seconds=1e-6)
+    assert found["gradient"].cases == 1 and any("gradient takes long" in note for note in found.notes)
+
+
+def test_layers_are_made_anew_from_the_top_and_the_network_is_left_alone(network):
+    batch = batch_of(sample(0), model_of(network).inputs)
+    layers = layers_from_the_top(BoundNetwork(network, batch), batch)
+    assert layers == [["head"], ["body.4"], ["body.2"], ["body.0"]]
+    before = network.head.weight.clone()
+    made = randomised(network, layers[:2], seed=3)
+    assert torch.equal(network.head.weight, before) and not torch.equal(made.head.weight, before)
+    assert torch.equal(made.body[0].weight, network.body[0].weight)
+    assert not torch.equal(made.body[4].weight, network.body[4].weight)
+    assert torch.equal(randomised(network, layers, 3).head.weight, randomised(network, layers, 3).head.weight)
+
+
+def test_scores_of_a_map():
+    region = np.zeros((9, 9), bool)
+    region[2:4, 2:4] = True
+    found = np.zeros((9, 9))
+    found[2, 3], found[8, 8] = -3, 1
+    assert points_at(found, region, 0) and energy_inside(found, region) == 0.75
+    assert not points_at(np.roll(found, 4, 0), region) and points_at(np.roll(found, -1, 0), region, 1)
+    assert rank_similarity(found, -found) == pytest.approx(1) and np.isnan(rank_similarity(found, np.ones((9, 9))))
+    assert concentration(np.ones(50)) == pytest.approx(0, abs=1e-9) and concentration(np.eye(1, 50)) > 0.97
+    step = np.zeros((1, 6, 6))
+    step[:, 3:] = 1
+    assert (edges(step)[2:4] == 8 / 2).all() and (edges(step)[:2] == 0).all()
+
+
+def test_the_section_puts_the_control_last_and_warns(report):
+    section = trust_section(report[0])
+    assert [row.explainer for row in section.rows][-1] == "edges" and section.rows[-1].is_control
+    row = next(row for row in section.rows if row.explainer == "gradient")
+    assert {cell.check for cell in row.cells} >= {"layers", "region", "removal", "noise"}
+    assert "Spearman" in section.how and section.seconds == report[0].seconds
+
+
+def test_maps_of_a_method_that_failed_are_labelled_and_never_alone(network, tmp_path):
+    explain_cases(model_of(network), [sample(0)], ["gradient"], tmp_path)
+    explanations = [Explanation.read(tmp_path / "000.npz")]
+    bad = Trust("gradient", {"layers": Check("layers", 0.9, False, "The maps stay 0.90 alike.")}, 1, 0.1)
+    plain = explained_cases(explanations)[0].views[0][1]
+    warned = explained_cases(explanations, TrustReport({"gradient": bad}, ("case-0",), 1.0))[0].views[0][1]
+    assert [figure["title"] for figure in plain] == ["Image", "Gradient"]
+    assert [figure["title"] for figure in warned] == [
+        "Image",
+        "Gradient (failed its checks)",
+        "Edges of the image (control)",
+    ]
+
+
+def test_gradients_of_a_score_without_a_graph_are_zero():
+    images = {"view": torch.ones(1, 1, 2, 2)}
+    found = gradients(lambda given: {"answer": torch.ones(1, 1)}, images, lambda out: out["answer"][:, 0])
+    assert (found["view"] == 0).all()
