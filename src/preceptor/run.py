@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +15,7 @@ from .core.cohort import Cohort
 from .core.errors import CohortError, Problem
 from .core.evidence import Evidence, Predictions
 from .core.plugins import Fitted
-from .core.slots import build
+from .core.slots import build, spec
 from .recipe.resolve import Recipe
 
 
@@ -142,13 +143,16 @@ class Run:
         """Every group of fits that shares its roles answers its test, external and calibration cases together."""
         from .deliver.group import write_group
         from .prove.answering import answer_cases, fit_safeguards
+        from .prove.baselines import write_baselines
         from .prove.grouping import group_name, voting_groups
         from .prove.storing import write_predictions, write_safeguards
 
         if (self.folder / "predictions.parquet").exists():
             return
         answers: list[Predictions] = []
-        for group in voting_groups(fitted):
+        baselines: list[Mapping[str, Predictions]] = []
+        groups = voting_groups(fitted)
+        for number, group in enumerate(groups):
             model = self.model(group)
             store, members = self._prepare(group[0].cohort), group[0].cohort
             given = [build("safeguards", each) for each in self.recipe.safeguards]
@@ -169,7 +173,9 @@ class Run:
             )
             write_safeguards(self.folder / "fits" / group_name(group), self.recipe.safeguards, answering.states)
             write_group(self.folder, group, model.inputs, store.states, self._expected_input(members))
-            self._explain(model, store, members)
+            self._explain(model, store, members, answers[-1], number, len(groups))
+            baselines.append(self._baselines(members, store, group_name(group)))
+        write_baselines(self.folder, baselines)
         write_predictions(self.folder, answers)
 
     def _answered_roles(self) -> list[str]:
@@ -189,16 +195,45 @@ class Run:
         chosen = cases[:: max(1, len(cases) // 30)]
         return describe(open_case(cohort.root, case, masks=()) for case in chosen)
 
-    def _explain(self, model: Any, store: Any, cohort: Cohort) -> None:
-        if self.recipe.explain and not (self.folder / "explanations").exists():
-            from .prove.explain import explain_cases
+    def _baselines(self, cohort: Cohort, store: Any, fit: str) -> Mapping[str, Predictions]:
+        """The least that the model must beat, made without asking from the same training cases."""
+        from .prove.baseline_models import plain_cnn
+        from .prove.baselines import answer_baselines
 
-            self.journal.say("explaining a few test cases")
-            cases = cohort.with_role("test", "external")[: 2 if self.rehearse else 6]
-            samples = [store.sample(case.key) for case in cases]
-            explain_cases(model, samples, self.recipe.explain, self.folder / "explanations")
+        shop = replace(self._workshop(), folder=self.folder / "baselines" / "trained" / fit)
+        trained = partial(plain_cnn, self.recipe, cohort, shop, seconds=120, most_epochs=5, cases=500)
+        fits = len(cohort.views) == 1 and spec(self.recipe.network)[0] != "cnn"
+        return answer_baselines(
+            cohort,
+            store,
+            self.task,
+            seed=self.recipe.seed,
+            folder=self.folder,
+            fit=fit,
+            cnn=trained if fits else None,
+            tell=self.journal.say,
+        )
+
+    def _explain(self, model: Any, store: Any, cohort: Cohort, answers: Predictions, number: int, groups: int) -> None:
+        """A few test cases of every group, six or so in all; the first group's maps are held against what they claim."""
+        if not self.recipe.explain:
+            return
+        from .prove.explain import explain_cases
+        from .prove.trusting import trust_of
+
+        folder, most = self.folder / "explanations", 2 if self.rehearse else -(-6 // groups)
+        cases = cohort.with_role("test", "external")
+        self.journal.say(f"explaining {min(most, len(cases))} of {len(cases)} test cases")
+        samples = [store.sample(case.key) for case in cases[: 2 if self.rehearse else 6]]
+        explain_cases(model, samples[:most], self.recipe.explain, folder, first=number * most)
+        if number == 0:
+            self.journal.say("checking whether the maps can be trusted")
+            told = {} if self.task.question.dense else dict(zip(answers.table["key"], _right(answers), strict=True))
+            right = [told.get(sample.key) for sample in samples]
+            trust_of(model, samples, self.recipe.explain, folder, right=right, seed=self.recipe.seed)
 
     def _judge(self, cohort: Cohort, problems: Sequence[Problem], seconds: float) -> None:
+        from .prove.baselines import judge_baselines, read_baselines
         from .prove.environment import write_environment
         from .prove.judging import judge
 
@@ -212,6 +247,11 @@ class Run:
         }
         write_environment(self.folder, facts)
         evidence = judge(self.predictions, cohort, self.recipe.evaluate, self.recipe.gates, problems, facts)
+        baselines = read_baselines(self.folder, self.task.question)
+        if baselines:
+            beside = judge_baselines(baselines, self.predictions, evidence, cohort, self.recipe.evaluate)
+            evidence = replace(evidence, facts={**evidence.facts, "baselines": beside})
+            self.journal.say(f"beside baselines: {beside['summary']}")
         evidence.write(self.folder / "evidence.json")
         for name, finding in evidence.items():
             interval = "" if finding.interval is None else f" [{finding.interval[0]:.3f}, {finding.interval[1]:.3f}]"
@@ -273,7 +313,7 @@ class Run:
             self.fabric.barrier()
         store = prepare(
             cohort,
-            [build("transforms", each) for each in self.recipe.prepare],
+            [build("transforms", each, root=self.recipe.folder) for each in self.recipe.prepare],
             self.task,
             self.folder / "prepared",
             fit_on=cohort.with_role("train"),
@@ -316,3 +356,11 @@ class Run:
 
         seal(self.folder, path, key)
         return Bundle.open(path, networks=self.networks)
+
+
+def _right(answers: Predictions) -> list[bool | None]:
+    """Whether each answer was right; None where no class was to be named, or nobody knows."""
+    if answers.question.is_regression:
+        return [None] * len(answers)
+    pairs = zip(answers.table["answer"], answers.table["truth"], strict=True)
+    return [None if truth is None or truth != truth else bool(answer == truth) for answer, truth in pairs]

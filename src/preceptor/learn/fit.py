@@ -355,7 +355,9 @@ class Training:
             views=self.cohort.views,
             batch_size=self.settings.batch_size,
             seed=self.seed,
-            augment=[build("transforms", each) for each in self.recipe.augment],
+            augment=[
+                build("transforms", each, root=getattr(self.recipe, "folder", None)) for each in self.recipe.augment
+            ],
             patch=self.settings.patch,
             patches_per_case=self.settings.patches_per_case,
             foreground_share=self.settings.foreground_share,

@@ -13,12 +13,19 @@ from markupsafe import Markup
 from preceptor.core.evidence import Finding, Question, Verdict
 
 from . import plots
+from .audit_section import audit_section, render
+from .beside import beside
 from .explained_cases import explained_cases, readings
+from .failures import failures, pictures
 from .limits import limits
+from .plain_words import plain_words
+from .readers.section import readers_section
 from .record import Record
 from .sprites import heat_colours, legend
 from .subgroups import SMALLEST_GROUP, subgroups
 from .table_one import ROLE_NAMES, flow, table_one
+from .trust import TrustReport
+from .trust_section import trust_section
 from .tuning_score import score_name
 from .wording import answers_of, duration, listed, number, sentence, title_of, whole, words
 from .worst_cases import ranking, shown_cases
@@ -66,6 +73,9 @@ def context(record: Record) -> dict[str, Any]:
     headline = _headline(record)
     tested = None if record.predictions is None else record.predictions.role("test")
     worst = shown_cases(record)
+    trust = record.folder / "explanations" / "trust.json"
+    trusted = TrustReport.read(trust) if trust.exists() else None
+    audited, failed = audit_section(record), failures(record)
     return {
         "style": Markup((_HERE / "report.css").read_text(encoding="utf-8")),
         "script": Markup((_HERE / "report.js").read_text(encoding="utf-8")),
@@ -75,12 +85,16 @@ def context(record: Record) -> dict[str, Any]:
         "verdict": verdict(evidence.verdicts, bool(evidence.facts.get("rehearsal"))),
         "verdicts": evidence.verdicts,
         "headline": headline,
+        "beside": beside(evidence),
+        "plain": plain_words(evidence.findings, question),
         "limits": limits(record),
         "cohort": record.cohort,
         "flow": [] if record.cohort is None else flow(record.cohort),
         "roles": _roles(record),
         "folds": _folds(record),
         "table_one": None if record.cohort is None else table_one(record.cohort, record.task),
+        "left_out": evidence.facts.get("left_out", {}),
+        "readers": readers_section(evidence.findings, question),
         "findings": _findings(evidence.findings, question.classes),
         "parts": _parts(record),
         "per_case": _per_case(record),
@@ -95,7 +109,11 @@ def context(record: Record) -> dict[str, Any]:
         "worst": worst,
         "ranked_by": ranking(record)[1],
         "structures": legend(question.classes) if question.dense else [],
-        "explained": explained_cases(record.explanations),
+        "failed": failed,
+        "mistaken": [] if failed is None else pictures(record, failed),
+        "audited": None if audited is None else render(audited),
+        "trust": None if trusted is None else trust_section(trusted),
+        "explained": explained_cases(record.explanations, trusted),
         "readings": readings(record.explanations),
         "heat": {"plain": heat_colours(False), "signed": heat_colours(True)},
         "refusals": _refusals(record),
