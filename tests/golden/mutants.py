@@ -702,7 +702,6 @@ MUTANTS += [
         "(total[view] / self.steps * image.abs())",
     ),
     Mutant("I10.3", "prove.contributing", "Rescaling(before.seen)", "None"),
-    Mutant("I10.3", "maths.propagation", "torch.where(value >= before[-1], now, then)", "now"),
     Mutant("I10.3", "maths.propagation", "torch.where(steady, slope, moved", "torch.where(steady, slope, slope"),
     Mutant("I10.3", "maths.propagation", "width * (now + then) / 2", "0 * (now + then) / 2"),
     Mutant(
