@@ -74,7 +74,11 @@ class Concordance:
         until = self.until or (float(np.quantile(time, 0.9)) if len(time) else 0.0)
         happened = followed.rows.copy()
         happened[followed.rows] = event
-        shared: dict[str, Any] = {"entered": followed.rows, "accelerated": False, "trials": measuring.clusters(happened)}
+        shared: dict[str, Any] = {
+            "entered": followed.rows,
+            "accelerated": False,
+            "trials": measuring.clusters(happened),
+        }
         parts = {
             "uno": measuring.finding(
                 "concordance.uno",
