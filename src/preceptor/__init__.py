@@ -15,7 +15,11 @@ _HOME = {
     "seal": "api",
     "evaluate": "api",
     "open_bundle": "api",
-    "Run": "run",
+    "open_run": "api",
+    "predict": "api",
+    "compare": "api",
+    "audit": "api",
+    "Run": "runs",
     "Bundle": "deliver.bundle",
     "Recipe": "recipe.resolve",
     "Image": "core.image",
@@ -38,7 +42,7 @@ _HOME = {
 __all__ = sorted(_HOME)  # noqa: PLE0605
 
 if TYPE_CHECKING:
-    from .api import evaluate, open_bundle, run, seal  # noqa: F401
+    from .api import audit, compare, evaluate, open_bundle, open_run, predict, run, seal  # noqa: F401
     from .core.cohort import Case, Cohort, Sample  # noqa: F401
     from .core.errors import (  # noqa: F401
         BundleError,

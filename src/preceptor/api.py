@@ -13,14 +13,15 @@ from .core.errors import CohortError, Problem, RecipeError
 from .core.evidence import Evidence, Finding
 from .recipe.load import load_recipe
 from .recipe.resolve import Recipe
-from .run import Run
+from .runs import Run
 
 if TYPE_CHECKING:
     import pandas
 
+    from preceptor.prove.report.record import Record
+
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
-    from .prove.record import Record
 
 
 def run(
@@ -107,7 +108,7 @@ def report(folder: str | Path) -> Path:
     Returns:
         Path of ``report.html``.
     """
-    from .prove.report import write_report
+    from preceptor.prove.report.writing import write_report
 
     open_run(folder)
     return write_report(Path(folder))
@@ -269,9 +270,9 @@ def compare(
     Raises:
         CohortError: They share no case, were asked different questions, or hold different truths.
     """
-    from .prove.comparing import compare as compare_two
-    from .prove.pairing import read_answers
-    from .prove.seeds import seed_spread
+    from preceptor.prove.comparing.compare import compare as compare_two
+    from preceptor.prove.comparing.pairing import read_answers
+    from preceptor.prove.comparing.seeds import seed_spread
 
     if len(sources) < 2:
         raise RecipeError("nothing to compare with", expected="two runs or tables, or more", code="nothing_to_compare")
@@ -360,7 +361,7 @@ def flow_of_runs(runs: Sequence[str | Path], out: str | Path | None = None) -> F
 
 def _run_folders(runs: str | Path | Sequence[str | Path]) -> list[Record]:
     """What lies in folders that must be runs'."""
-    from .prove.record import Record
+    from preceptor.prove.report.record import Record
 
     folders = [Path(each) for each in ([runs] if isinstance(runs, (str, Path)) else runs)]
     for folder in folders:

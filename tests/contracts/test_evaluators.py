@@ -65,7 +65,7 @@ def test_is_whole_as_json(slot, name, tmp_path):
 @each("evaluators")
 def test_curves_can_be_drawn(slot, name, tmp_path):
     """Axes of one length, x and y first, then the band."""
-    from preceptor.prove.plots import curve_plots
+    from preceptor.prove.report.plots import curve_plots
 
     for title, whole in findings(name, tmp_path):
         for finding in flat(whole):

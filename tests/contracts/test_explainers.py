@@ -9,7 +9,7 @@ import torch
 
 from preceptor.core.batch import Batch
 from preceptor.core.slots import names
-from preceptor.prove.explain import BoundNetwork
+from preceptor.prove.explaining.explain import BoundNetwork
 
 from .plugins import each, example
 from .test_networks import batch as inputs_batch

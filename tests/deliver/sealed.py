@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from preceptor import api
-from preceptor.run import Run
+from preceptor.runs import Run
 
 _DENSE = """
 study: blobs

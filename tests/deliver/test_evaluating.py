@@ -6,8 +6,8 @@ import pytest
 
 from preceptor import api
 from preceptor.core.cohort import Cohort
-from preceptor.prove.external import changes
-from preceptor.prove.record import Record
+from preceptor.prove.comparing.external import changes
+from preceptor.prove.report.record import Record
 
 RECIPE = """\
 study: north

@@ -389,7 +389,7 @@ MUTANTS += [
 # Files that run nothing, and are whole or not there.
 MUTANTS += [
     Mutant("I12.2", "intake.array", 'if dtype.kind not in "biuf"', 'if dtype.kind not in "biufO"'),
-    Mutant("I12.2", "prove.explanation", "allow_pickle=False", "allow_pickle=True"),
+    Mutant("I12.2", "prove.explaining.explanation", "allow_pickle=False", "allow_pickle=True"),
     Mutant(
         "I12.2",
         "core.files",
@@ -701,7 +701,7 @@ MUTANTS += [
         "(total[view] / self.steps * (image - baseline[view]))",
         "(total[view] / self.steps * image.abs())",
     ),
-    Mutant("I10.3", "prove.contributing", "Rescaling(before.seen)", "None"),
+    Mutant("I10.3", "prove.explaining.contributing", "Rescaling(before.seen)", "None"),
     Mutant("I10.3", "maths.propagation", "torch.where(steady, slope, moved", "torch.where(steady, slope, slope"),
     Mutant("I10.3", "maths.propagation", "width * (now + then) / 2", "0 * (now + then) / 2"),
     Mutant(

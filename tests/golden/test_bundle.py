@@ -23,7 +23,7 @@ from preceptor.deliver.bundle import Bundle
 from preceptor.deliver.container import Container, write_container
 from preceptor.intake.read import read_image
 from preceptor.learn import checkpoint
-from preceptor.prove.explanation import Explanation
+from preceptor.prove.explaining.explanation import Explanation
 
 SEALED = Path(__file__).parents[1] / "deliver" / "golden" / "v1.preceptor"
 SOURCES = sorted(Path(preceptor.__file__).parent.rglob("*.py"))

@@ -16,7 +16,7 @@ import pandas
 from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import Problem
 from preceptor.core.evidence import Evidence, Finding, Verdict
-from preceptor.prove.explanation import Explanation
+from preceptor.prove.explaining.explanation import Explanation
 
 SITES = ("Northgate Hospital", "St Elsewhere", "Harbour Clinic")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from preceptor.core.evidence import Evidence
-from preceptor.prove.audit_section import audit_section, render
 from preceptor.prove.evaluators.group_gaps import GroupGaps
-from preceptor.prove.record import Record
+from preceptor.prove.report.audit_section import audit_section, render
+from preceptor.prove.report.record import Record
 from preceptor.prove.shortcuts.audit import Audit
 from preceptor.prove.shortcuts.mean_images import MeanImage
 from preceptor.prove.shortcuts.suspicion import Trial, judge

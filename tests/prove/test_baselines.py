@@ -12,10 +12,10 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.evidence import Evidence
 from preceptor.core.slots import build
 from preceptor.prepare.store import prepare
-from preceptor.prove import baseline_models
-from preceptor.prove.baselines import answer_baselines, judge_baselines, read_baselines, write_baselines
+from preceptor.prove.comparing import baseline_models
+from preceptor.prove.comparing.baselines import answer_baselines, judge_baselines, read_baselines, write_baselines
+from preceptor.prove.comparing.simple_features import simple_features
 from preceptor.prove.judging import judge
-from preceptor.prove.simple_features import simple_features
 
 ROLES = ("train", "train", "train", "tune", "test", "test")
 

@@ -12,9 +12,9 @@ from preceptor.cli import main
 from preceptor.core.errors import CohortError, RecipeError
 from preceptor.core.slots import build
 from preceptor.maths.comparison import delong
-from preceptor.prove.changed_sides import changed_sides
-from preceptor.prove.comparing import compare
-from preceptor.prove.seeds import seed_spread
+from preceptor.prove.comparing.changed_sides import changed_sides
+from preceptor.prove.comparing.compare import compare
+from preceptor.prove.comparing.seeds import seed_spread
 from tests.prove.answered import NOBODY, binary, classes, labels, maps, numbers
 
 

@@ -11,11 +11,11 @@ from torch import nn
 from preceptor.core.batch import Batch
 from preceptor.core.errors import RecipeError
 from preceptor.core.slots import build, names
-from preceptor.prove.explain import BoundNetwork
 from preceptor.prove.explainers.grad_cam import GradCam
 from preceptor.prove.explainers.gradient import Gradient
 from preceptor.prove.explainers.occlusion import Occlusion
-from preceptor.prove.explanation import Explanation
+from preceptor.prove.explaining.explain import BoundNetwork
+from preceptor.prove.explaining.explanation import Explanation
 
 
 class Convolutions(nn.Module):

@@ -10,7 +10,7 @@ import pytest
 from preceptor.core.evidence import Evidence, Finding
 from preceptor.maths.intervals import wilson
 from preceptor.maths.unpaired import unpaired_difference
-from preceptor.prove.external import changes, changes_within, in_the_large, with_changes
+from preceptor.prove.comparing.external import changes, changes_within, in_the_large, with_changes
 from preceptor.prove.judging import judge
 
 from .answered import NOBODY, binary, numbers

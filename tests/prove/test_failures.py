@@ -12,8 +12,8 @@ from scipy import stats
 from preceptor.core.cohort import Case, Cohort
 from preceptor.core.evidence import Evidence
 from preceptor.maths.association import group_difference, rank_correlation
-from preceptor.prove.failures import failures, mistakes, pictures
-from preceptor.prove.record import Record
+from preceptor.prove.report.failures import failures, mistakes, pictures
+from preceptor.prove.report.record import Record
 from tests.prove.answered import binary, classes, labels
 from tests.prove.run_folder import classification_folder, segmentation_folder
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preceptor.core.evidence import Finding, Question
+from preceptor.prove.comparing.external import in_the_large
 from preceptor.prove.evaluators.calibration import Calibration
 from preceptor.prove.evaluators.confusion import Confusion
 from preceptor.prove.evaluators.mean_absolute_error import MeanAbsoluteError
 from preceptor.prove.evaluators.predictive_values import PredictiveValues
 from preceptor.prove.evaluators.roc import Roc
-from preceptor.prove.external import in_the_large
-from preceptor.prove.plain_words import in_plain_words, number_of_100, plain_words
+from preceptor.prove.report.plain_words import in_plain_words, number_of_100, plain_words
 
 from .answered import BINARY, NOBODY, binary, numbers
 

@@ -18,14 +18,14 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.evidence import Evidence
 from preceptor.core.image import Image
 from preceptor.core.slots import build
-from preceptor.prove.explained_cases import explained_cases
-from preceptor.prove.pictures import heat_layer, label_layer, view_of
-from preceptor.prove.record import Record
-from preceptor.prove.report import context, write_report
-from preceptor.prove.sprites import figure
-from preceptor.prove.subgroups import subgroups
-from preceptor.prove.table_one import age_band, flow, table_one
-from preceptor.prove.worst_cases import ranking, shown_cases
+from preceptor.prove.report.explained_cases import explained_cases
+from preceptor.prove.report.pictures import heat_layer, label_layer, view_of
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.sprites import figure
+from preceptor.prove.report.subgroups import subgroups
+from preceptor.prove.report.table_one import age_band, flow, table_one
+from preceptor.prove.report.worst_cases import ranking, shown_cases
+from preceptor.prove.report.writing import context, write_report
 
 from .run_folder import classification_folder, multilabel_folder, regression_folder, segmentation_folder
 

@@ -13,8 +13,8 @@ from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Question
 from preceptor.core.image import Image
 from preceptor.core.plugins import Prediction
-from preceptor.prove.serial_occlusion import BoxRegion, MaskRegion, serial_occlusion
-from preceptor.prove.stream_shares import stream_shares
+from preceptor.prove.explaining.serial_occlusion import BoxRegion, MaskRegion, serial_occlusion
+from preceptor.prove.explaining.stream_shares import stream_shares
 
 QUESTION = Question("classification", "disease", ("healthy", "ill"))
 CASES = 160

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preceptor.core.errors import CohortError
-from preceptor.prove.tabular_importance import tabular_importance
+from preceptor.prove.explaining.tabular_importance import tabular_importance
 
 
 def test_what_tells_is_found_and_what_repeats_is_named_once():

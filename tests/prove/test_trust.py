@@ -14,14 +14,14 @@ from preceptor.core.plugins import Decoded, Inputs
 from preceptor.learn.model import Model
 from preceptor.learn.window import Window
 from preceptor.maths.map_checks import concentration, edges, energy_inside, points_at, rank_similarity
-from preceptor.prove.attributing import gradients
-from preceptor.prove.explain import BoundNetwork, batch_of, explain_cases
-from preceptor.prove.explained_cases import explained_cases
-from preceptor.prove.explanation import Explanation
-from preceptor.prove.randomising import layers_from_the_top, randomised
-from preceptor.prove.trust import Check, Trust, TrustReport
-from preceptor.prove.trust_section import trust_section
-from preceptor.prove.trusting import trust_of
+from preceptor.prove.explaining.attributing import gradients
+from preceptor.prove.explaining.explain import BoundNetwork, batch_of, explain_cases
+from preceptor.prove.explaining.explanation import Explanation
+from preceptor.prove.explaining.randomising import layers_from_the_top, randomised
+from preceptor.prove.explaining.trust import Check, Trust, TrustReport
+from preceptor.prove.explaining.trusting import trust_of
+from preceptor.prove.report.explained_cases import explained_cases
+from preceptor.prove.report.trust_section import trust_section
 
 SIDE = 16
 

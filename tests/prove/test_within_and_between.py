@@ -14,7 +14,7 @@ from preceptor.core.evidence import Predictions, Question
 from preceptor.maths.intervals import Resamples
 from preceptor.maths.roc import auroc
 from preceptor.maths.stratified_roc import stratified_auroc_statistic
-from preceptor.prove.comparing import compare_auroc
+from preceptor.prove.comparing.compare import compare_auroc
 from preceptor.prove.evaluators.roc_within import RocWithin
 
 NOBODY = Cohort((), Path())

@@ -11,11 +11,11 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Evidence, Predictions, Question
 from preceptor.core.slots import build, names
-from preceptor.prove.external import with_changes
+from preceptor.prove.comparing.external import with_changes
 from preceptor.prove.foreign import read_foreign
 from preceptor.prove.foreign_masks import read_folders
 from preceptor.prove.judging import judge, stated
-from preceptor.prove.report import write_report
+from preceptor.prove.report.writing import write_report
 from preceptor.prove.storing import write_predictions
 
 
@@ -46,7 +46,7 @@ def evaluate_folders(truth: Path, answer: Path, out: Path, settings: Mapping[str
 def evaluate_bundle(bundle: Path, cohort: Path, out: Path, settings: Mapping[str, Any]) -> Evidence:
     """Predict a cohort with a bundle and judge the answers with the bundle's own evaluators.
 
-    What both cohorts have is set against each other: ``change.<finding>``, see `preceptor.prove.external`.
+    What both cohorts have is set against each other: ``change.<finding>``, see `preceptor.prove.comparing.external`.
 
     Args:
         bundle: What `seal` wrote.

@@ -1,4 +1,4 @@
-"""`Workshop`: what `run.py` hands to a training, so that the loop imports no later stage."""
+"""`Workshop`: what `runs.py` hands to a training, so that the loop imports no later stage."""
 
 from __future__ import annotations
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from preceptor.core.cohort import Cohort
 from preceptor.core.evidence import Predictions
-
-from .table_one import AGE, SCANNER, SEX, SITE, age_band
+from preceptor.prove.report.table_one import AGE, SCANNER, SEX, SITE, age_band
 
 #: What is divided by unasked, under whatever of these names the cohort has it.
 USUAL = {

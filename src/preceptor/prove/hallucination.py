@@ -18,8 +18,7 @@ import numpy as np
 from markupsafe import Markup
 
 from preceptor.maths.hallucination import lesion_patches, lesion_rates, sees_lesion
-
-from .svg import Chart
+from preceptor.prove.report.svg import Chart
 
 #: Above this rate of lesions that appear or vanish a translator is not for diagnosis.
 LIMIT = 0.1

@@ -16,7 +16,7 @@ from preceptor.core.evidence import Evidence, Finding, Question
 from preceptor.prove.checklists.lists import FACTS, checklist, document_of, names, read_given
 from preceptor.prove.checklists.prisma import flow_of_runs, write_flow
 from preceptor.prove.checklists.writing import as_csv, as_html, as_markdown, write_checklist
-from preceptor.prove.record import Record
+from preceptor.prove.report.record import Record
 
 from ..run_folder import classification_folder, regression_folder, segmentation_folder
 

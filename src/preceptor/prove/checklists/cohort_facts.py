@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 
 from preceptor.core.cohort import Case
-from preceptor.prove.record import Record
-from preceptor.prove.table_one import AGE, ROLE_NAMES, SCANNER, SEX, SITE, column_of, flow
-from preceptor.prove.wording import called, counted, listed, whole
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.table_one import AGE, ROLE_NAMES, SCANNER, SEX, SITE, column_of, flow
+from preceptor.prove.report.wording import called, counted, listed, whole
 
 from .plain import settings_of, spelt, told
 
@@ -20,7 +20,7 @@ _DATES = ("date", "study_date", "acquisition_date", "scan_date", "year")
 
 def question(record: Record) -> str | None:
     """What was asked of each image."""
-    from preceptor.prove.report import asked
+    from preceptor.prove.report.writing import asked
 
     return asked(record.question, record) if record.question.classes else None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from preceptor.core.evidence import Finding
-from preceptor.prove.limits import limits as limits_of
-from preceptor.prove.record import Record
-from preceptor.prove.wording import called, counted, listed, number, sentence, title_of
+from preceptor.prove.report.limits import limits as limits_of
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.wording import called, counted, listed, number, sentence, title_of
 
 from .plain import spelt
 

@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from preceptor.core.errors import RecipeError
-from preceptor.prove.record import Record
+from preceptor.prove.report.record import Record
 
 from . import cohort_facts, evidence_facts, training_facts
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from preceptor.core.errors import RecipeError
-from preceptor.prove.page import page, table
-from preceptor.prove.record import Record
-from preceptor.prove.wording import counted, number, title_of, whole
+from preceptor.prove.report.page import page, table
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.wording import counted, number, title_of, whole
 
 from .writing import write_text
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from preceptor.prove.record import Record
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.wording import called, counted, duration, listed
 from preceptor.prove.tuning_score import score_name
-from preceptor.prove.wording import called, counted, duration, listed
 
 from .plain import described, spelt
 

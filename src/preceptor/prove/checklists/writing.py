@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from preceptor.core.errors import RecipeError
-from preceptor.prove.page import page, table
+from preceptor.prove.report.page import page, table
 
 from .lists import Checklist, Item
 

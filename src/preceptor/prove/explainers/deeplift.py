@@ -8,8 +8,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from preceptor.core.batch import Batch
-from preceptor.prove.attributing import absent, only_present
-from preceptor.prove.contributing import contributions
+from preceptor.prove.explaining.attributing import absent, only_present
+from preceptor.prove.explaining.contributing import contributions
 from preceptor.prove.observing import undisturbed
 
 

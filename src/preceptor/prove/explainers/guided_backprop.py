@@ -9,7 +9,7 @@ from torch import Tensor
 
 from preceptor.core.batch import Batch
 from preceptor.maths.propagation import GuidedRectifiers
-from preceptor.prove.attributing import gradients, only_present
+from preceptor.prove.explaining.attributing import gradients, only_present
 from preceptor.prove.observing import undisturbed
 
 

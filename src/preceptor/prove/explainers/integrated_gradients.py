@@ -10,7 +10,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from preceptor.core.batch import Batch
-from preceptor.prove.attributing import absent, gradients, only_present, repeated
+from preceptor.prove.explaining.attributing import absent, gradients, only_present, repeated
 from preceptor.prove.observing import undisturbed
 
 

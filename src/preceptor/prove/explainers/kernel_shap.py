@@ -13,7 +13,7 @@ from torch import Tensor
 
 from preceptor.core.batch import Batch
 from preceptor.maths.shapley import kernel_coalitions, kernel_shapley
-from preceptor.prove.attributing import absent, covered_scores, only_present
+from preceptor.prove.explaining.attributing import absent, covered_scores, only_present
 from preceptor.prove.observing import undisturbed
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from preceptor.core.batch import Batch
 from preceptor.maths.propagation import Relevance
-from preceptor.prove.attributing import gradients, only_present
+from preceptor.prove.explaining.attributing import gradients, only_present
 from preceptor.prove.observing import undisturbed
 
 

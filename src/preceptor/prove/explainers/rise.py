@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from preceptor.core.batch import Batch
-from preceptor.prove.attributing import absent, covered_scores, only_present
+from preceptor.prove.explaining.attributing import absent, covered_scores, only_present
 from preceptor.prove.observing import undisturbed
 
 _RESIZING = {1: "linear", 2: "bilinear", 3: "trilinear"}

@@ -10,8 +10,8 @@ from annotated_types import Ge
 from torch import Tensor
 
 from preceptor.core.batch import Batch
-from preceptor.prove.attributing import only_present, references
-from preceptor.prove.contributing import contributions
+from preceptor.prove.explaining.attributing import only_present, references
+from preceptor.prove.explaining.contributing import contributions
 from preceptor.prove.observing import undisturbed
 
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from preceptor.core.batch import Batch
-from preceptor.prove.attributing import gradients, only_present
+from preceptor.prove.explaining.attributing import gradients, only_present
 from preceptor.prove.observing import undisturbed
 
 

@@ -9,7 +9,7 @@ import pandas
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions
 from preceptor.prove.foreign import read_foreign
-from preceptor.prove.record import Record
+from preceptor.prove.report.record import Record
 
 from .allocation import sheets
 

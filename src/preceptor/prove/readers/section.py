@@ -8,10 +8,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from preceptor.core.evidence import Evidence, Finding, Question
-from preceptor.prove import plots
-from preceptor.prove.page import table, write_page
-from preceptor.prove.plain_words import in_plain_words
-from preceptor.prove.wording import number, sentence
+from preceptor.prove.report import plots
+from preceptor.prove.report.page import table, write_page
+from preceptor.prove.report.plain_words import in_plain_words
+from preceptor.prove.report.wording import number, sentence
 
 _HEAD = ("", "Value", "95 % interval", "What it is")
 

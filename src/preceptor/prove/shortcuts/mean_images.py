@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preceptor.prove.subgroups import SMALLEST_GROUP
+from preceptor.prove.report.subgroups import SMALLEST_GROUP
 
 from .fields import Field
 from .material import Asked, Shown

@@ -12,9 +12,8 @@ import numpy as np
 from markupsafe import Markup
 
 from preceptor.core.evidence import Finding, Predictions
-
-from .svg import Chart, padded, ticks
-from .wording import number, words
+from preceptor.prove.report.svg import Chart, padded, ticks
+from preceptor.prove.report.wording import number, words
 
 #: How the name of a level axis begins where the curve is compared with the diagonal.
 _DIAGONAL = ("false_positive", "confidence", "predicted", "probability", "expected")

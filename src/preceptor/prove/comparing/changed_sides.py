@@ -11,8 +11,7 @@ import numpy as np
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Finding, Predictions
 from preceptor.maths.intervals import wilson
-
-from .measuring import Measuring
+from preceptor.prove.measuring import Measuring
 
 
 def changed_sides(first: Predictions, second: Predictions, *, level: float = 0.95) -> Finding:

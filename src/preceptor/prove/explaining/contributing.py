@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from preceptor.maths.propagation import Rescaling
-
-from .attributing import Target, gradients
+from preceptor.prove.explaining.attributing import Target, gradients
 
 
 def contributions(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .pictures import LONGEST_SIDE, Layer, Stack
+from preceptor.prove.report.pictures import LONGEST_SIDE, Layer, Stack
 
 #: Okabe & Ito's colours on grey, brightest first: they stand for structures.
 STRUCTURE_COLOURS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")

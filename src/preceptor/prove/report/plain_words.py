@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from preceptor.core.evidence import Finding, Question
-
-from .wording import whole
+from preceptor.prove.report.wording import whole
 
 #: Below this many patients the sentence says on how few it rests.
 _FEW = 30

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .record import Record
-from .table_one import AGE, SEX, SITE, column_of
-from .wording import counted, listed, whole
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.table_one import AGE, SEX, SITE, column_of
+from preceptor.prove.report.wording import counted, listed, whole
 
 _FEW = 30
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .trust import AGREEING, INSIDE, SAME, STEADY, TrustReport
-from .wording import called
+from preceptor.prove.explaining.trust import AGREEING, INSIDE, SAME, STEADY, TrustReport
+from preceptor.prove.report.wording import called
 
 #: What each check asks, in the order of the columns.
 QUESTIONS = {

@@ -10,8 +10,7 @@ from preceptor.core.evidence import Finding, Predictions
 from preceptor.maths.comparison import delong, mcnemar
 from preceptor.maths.intervals import Bootstrap
 from preceptor.maths.permutation import exchange_auroc, exchange_means
-
-from .labelled import Labelled
+from preceptor.prove.labelled import Labelled
 
 
 def p_of_difference(

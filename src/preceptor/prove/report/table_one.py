@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.cohort import ROLES, Case, Cohort
-
-from .wording import whole
+from preceptor.prove.report.wording import whole
 
 #: What columns of a cohort are called, lower case; the first that is there is taken.
 SEX = ("sex", "gender")

@@ -10,8 +10,7 @@ import numpy as np
 
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions
-
-from .foreign import read_foreign
+from preceptor.prove.foreign import read_foreign
 
 
 def read_answers(path: Path) -> Predictions:
@@ -25,7 +24,7 @@ def read_answers(path: Path) -> Predictions:
     """
     if not path.is_dir():
         return read_foreign(path)
-    from .record import Record
+    from preceptor.prove.report.record import Record
 
     found = Record.read(path).predictions
     if found is None:

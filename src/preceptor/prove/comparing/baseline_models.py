@@ -16,8 +16,7 @@ import numpy as np
 from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.evidence import Question
 from preceptor.core.plugins import Prediction, Task
-
-from .simple_features import simple_features
+from preceptor.prove.comparing.simple_features import simple_features
 
 #: Answers a prepared case; the generator draws the voxels that are kept with all probabilities.
 Answer = Callable[[Sample, np.random.Generator | None], Prediction]

@@ -15,10 +15,9 @@ from preceptor.core.evidence import Finding, Predictions
 from preceptor.core.slots import build, spec
 from preceptor.maths.intervals import wilson
 from preceptor.maths.seeds import spread
-
-from .comparing import suiting
-from .measuring import Measuring
-from .pairing import paired
+from preceptor.prove.comparing.compare import suiting
+from preceptor.prove.comparing.pairing import paired
+from preceptor.prove.measuring import Measuring
 
 
 def seed_spread(several: Sequence[Predictions], measure: Any = None, *, level: float = 0.95) -> Finding:

@@ -10,12 +10,11 @@ import numpy as np
 
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from preceptor.maths.map_checks import edges
-
-from .explanation import Explanation
-from .pictures import heat_layer, most_shown, view_of
-from .sprites import figure
-from .trust import TrustReport
-from .wording import called, described, words
+from preceptor.prove.explaining.explanation import Explanation
+from preceptor.prove.explaining.trust import TrustReport
+from preceptor.prove.report.pictures import heat_layer, most_shown, view_of
+from preceptor.prove.report.sprites import figure
+from preceptor.prove.report.wording import called, described, words
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,11 @@ from preceptor.maths.map_checks import (
 )
 from preceptor.maths.resampling import cut
 from preceptor.maths.roc import auroc
-
-from .attributing import absent
-from .explain import BoundNetwork, background_of, batch_of, patch_corner, score_of
-from .observing import undisturbed
-from .randomising import layers_from_the_top, randomised
-from .trust import AGREEING, INSIDE, SAME, STEADY, Check, Trust, TrustReport
+from preceptor.prove.explaining.attributing import absent
+from preceptor.prove.explaining.explain import BoundNetwork, background_of, batch_of, patch_corner, score_of
+from preceptor.prove.explaining.randomising import layers_from_the_top, randomised
+from preceptor.prove.explaining.trust import AGREEING, INSIDE, SAME, STEADY, Check, Trust, TrustReport
+from preceptor.prove.observing import undisturbed
 
 if TYPE_CHECKING:
     from preceptor.learn.model import Model

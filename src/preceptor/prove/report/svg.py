@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
-from .wording import number
+from preceptor.prove.report.wording import number
 
 #: Okabe & Ito's colours, told apart by every kind of colour vision, darkest first for lines on white; each series
 #: has its own dash too, so a copy in grey can be read.

@@ -17,11 +17,10 @@ from preceptor.maths.comparison import holm
 from preceptor.maths.intervals import Bootstrap, paired_difference
 from preceptor.maths.margins import claims
 from preceptor.maths.sample_size import clusters_for_difference
-
-from .changed_sides import changed_sides
-from .measuring import Measuring
-from .pair_tests import p_of_difference
-from .pairing import paired
+from preceptor.prove.comparing.changed_sides import changed_sides
+from preceptor.prove.comparing.pair_tests import p_of_difference
+from preceptor.prove.comparing.pairing import paired
+from preceptor.prove.measuring import Measuring
 
 #: What is compared where nobody asks for other measures, those that suit; the first of them leads.
 MEASURES = ("roc", "average_precision", "confusion", "calibration", "dice", "surface_distance", "mean_absolute_error")

@@ -14,9 +14,8 @@ import numpy as np
 from markupsafe import Markup
 
 from preceptor.core.evidence import Finding
-
-from .record import Record
-from .wording import number, sentence
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.wording import number, sentence
 
 #: Gaps that are shown; the rest are counted.
 _MOST_GAPS = 12

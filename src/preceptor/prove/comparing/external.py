@@ -10,9 +10,8 @@ import numpy as np
 from preceptor.core.evidence import Evidence, Finding, Predictions
 from preceptor.maths.intervals import ratio_statistic, wilson
 from preceptor.maths.unpaired import unpaired_difference
-
-from .labelled import Labelled
-from .measuring import Measuring
+from preceptor.prove.labelled import Labelled
+from preceptor.prove.measuring import Measuring
 
 #: Findings about the change begin so.
 CHANGE = "change."

@@ -12,10 +12,9 @@ from preceptor.core.cohort import Cohort
 from preceptor.core.errors import PreceptorError
 from preceptor.core.evidence import Evidence, Predictions, Question
 from preceptor.core.slots import build
-
-from .explanation import Explanation
-from .storing import read_predictions
-from .wording import counted
+from preceptor.prove.explaining.explanation import Explanation
+from preceptor.prove.report.wording import counted
+from preceptor.prove.storing import read_predictions
 
 
 @dataclass(frozen=True)

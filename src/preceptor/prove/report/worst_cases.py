@@ -14,11 +14,10 @@ from preceptor.core.cohort import Case
 from preceptor.core.errors import PreceptorError
 from preceptor.core.evidence import Question
 from preceptor.core.image import Image
-
-from .pictures import label_layer, most_shown, view_of
-from .record import Record
-from .sprites import figure
-from .wording import answers_of, number, title_of
+from preceptor.prove.report.pictures import label_layer, most_shown, view_of
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.sprites import figure
+from preceptor.prove.report.wording import answers_of, number, title_of
 
 _WORST = 4
 

@@ -11,11 +11,10 @@ import numpy as np
 from markupsafe import Markup
 
 from preceptor.maths.intervals import Bootstrap, Resamples, bootstrap, mean_statistic, wilson
-
-from .plots import case_plot
-from .record import Record
-from .table_one import AGE, SCANNER, SEX, SITE, age_band, column_of
-from .wording import number, title_of
+from preceptor.prove.report.plots import case_plot
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.table_one import AGE, SCANNER, SEX, SITE, age_band, column_of
+from preceptor.prove.report.wording import number, title_of
 
 #: Groups with fewer patients (or images, where no patient is named) are counted and not shown.
 SMALLEST_GROUP = 5

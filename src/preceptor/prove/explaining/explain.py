@@ -17,8 +17,7 @@ from preceptor.core.plugins import Decoded, Inputs
 from preceptor.core.slots import build, parameters, spec
 from preceptor.learn.call import call
 from preceptor.maths.resampling import cut
-
-from .explanation import Explanation
+from preceptor.prove.explaining.explanation import Explanation
 
 if TYPE_CHECKING:
     from preceptor.learn.model import Model

@@ -141,9 +141,10 @@ class Run:
 
     def _predict(self, cohort: Cohort, fitted: list[Fitted]) -> None:
         """Every group of fits that shares its roles answers its test, external and calibration cases together."""
+        from preceptor.prove.comparing.baselines import write_baselines
+
         from .deliver.group import write_group
         from .prove.answering import answer_cases, fit_safeguards
-        from .prove.baselines import write_baselines
         from .prove.grouping import group_name, voting_groups
         from .prove.storing import write_predictions, write_safeguards
 
@@ -197,8 +198,8 @@ class Run:
 
     def _baselines(self, cohort: Cohort, store: Any, fit: str) -> Mapping[str, Predictions]:
         """The least that the model must beat, made without asking from the same training cases."""
-        from .prove.baseline_models import plain_cnn
-        from .prove.baselines import answer_baselines
+        from preceptor.prove.comparing.baseline_models import plain_cnn
+        from preceptor.prove.comparing.baselines import answer_baselines
 
         shop = replace(self._workshop(), folder=self.folder / "baselines" / "trained" / fit)
         trained = partial(plain_cnn, self.recipe, cohort, shop, seconds=120, most_epochs=5, cases=500)
@@ -218,8 +219,8 @@ class Run:
         """A few test cases of every group, six or so in all; the first group's maps are held against what they claim."""
         if not self.recipe.explain:
             return
-        from .prove.explain import explain_cases
-        from .prove.trusting import trust_of
+        from preceptor.prove.explaining.explain import explain_cases
+        from preceptor.prove.explaining.trusting import trust_of
 
         folder, most = self.folder / "explanations", 2 if self.rehearse else -(-6 // groups)
         cases = cohort.with_role("test", "external")
@@ -233,7 +234,8 @@ class Run:
             trust_of(model, samples, self.recipe.explain, folder, right=right, seed=self.recipe.seed)
 
     def _judge(self, cohort: Cohort, problems: Sequence[Problem], seconds: float) -> None:
-        from .prove.baselines import judge_baselines, read_baselines
+        from preceptor.prove.comparing.baselines import judge_baselines, read_baselines
+
         from .prove.environment import write_environment
         from .prove.judging import judge
 
@@ -261,7 +263,7 @@ class Run:
             self.journal.say(f"gate {verdict.gate}: {held}. {verdict.sentence}")
 
     def _report(self) -> None:
-        from .prove.report import write_report
+        from preceptor.prove.report.writing import write_report
 
         path = write_report(self.folder)
         self.journal.say(f"report: {path}")

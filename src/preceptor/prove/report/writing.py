@@ -11,24 +11,23 @@ from typing import Any
 from markupsafe import Markup
 
 from preceptor.core.evidence import Finding, Question, Verdict
-
-from . import plots
-from .audit_section import audit_section, render
-from .beside import beside
-from .explained_cases import explained_cases, readings
-from .failures import failures, pictures
-from .limits import limits
-from .plain_words import plain_words
-from .readers.section import readers_section
-from .record import Record
-from .sprites import heat_colours, legend
-from .subgroups import SMALLEST_GROUP, subgroups
-from .table_one import ROLE_NAMES, flow, table_one
-from .trust import TrustReport
-from .trust_section import trust_section
-from .tuning_score import score_name
-from .wording import answers_of, duration, listed, number, sentence, title_of, whole, words
-from .worst_cases import ranking, shown_cases
+from preceptor.prove.explaining.trust import TrustReport
+from preceptor.prove.readers.section import readers_section
+from preceptor.prove.report import plots
+from preceptor.prove.report.audit_section import audit_section, render
+from preceptor.prove.report.beside import beside
+from preceptor.prove.report.explained_cases import explained_cases, readings
+from preceptor.prove.report.failures import failures, pictures
+from preceptor.prove.report.limits import limits
+from preceptor.prove.report.plain_words import plain_words
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.sprites import heat_colours, legend
+from preceptor.prove.report.subgroups import SMALLEST_GROUP, subgroups
+from preceptor.prove.report.table_one import ROLE_NAMES, flow, table_one
+from preceptor.prove.report.trust_section import trust_section
+from preceptor.prove.report.wording import answers_of, duration, listed, number, sentence, title_of, whole, words
+from preceptor.prove.report.worst_cases import ranking, shown_cases
+from preceptor.prove.tuning_score import score_name
 
 _HERE = Path(__file__).parent
 _MOST_REFUSED = 25

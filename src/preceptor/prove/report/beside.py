@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from preceptor.core.evidence import Evidence
-
-from .wording import number, title_of
+from preceptor.prove.report.wording import number, title_of
 
 
 @dataclass(frozen=True)

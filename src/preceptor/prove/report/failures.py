@@ -14,11 +14,10 @@ import pandas
 from preceptor.core.evidence import Predictions
 from preceptor.maths.association import Association, group_difference, rank_correlation
 from preceptor.maths.comparison import holm
-
-from .maps import pairs
-from .plots import Plot, case_plot
-from .record import Record
-from .worst_cases import Ranked, Shown, ranking, shown_case
+from preceptor.prove.maps import pairs
+from preceptor.prove.report.plots import Plot, case_plot
+from preceptor.prove.report.record import Record
+from preceptor.prove.report.worst_cases import Ranked, Shown, ranking, shown_case
 
 #: Numbers with fewer values than this are groups rather than a scale.
 _SCALE = 8

@@ -13,12 +13,11 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.evidence import Evidence, Predictions, Question
 from preceptor.core.plugins import Task
 from preceptor.core.slots import spec
-
-from . import baseline_models
-from .answering import answer_cases
-from .comparing import compare
-from .judging import judge
-from .storing import read_predictions, write_predictions
+from preceptor.prove.answering import answer_cases
+from preceptor.prove.comparing import baseline_models
+from preceptor.prove.comparing.compare import compare
+from preceptor.prove.judging import judge
+from preceptor.prove.storing import read_predictions, write_predictions
 
 #: What each is, in words.
 DEFINITIONS = {
