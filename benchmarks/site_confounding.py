@@ -12,7 +12,7 @@ from pathlib import Path
 
 from preceptor.api import open_run
 from preceptor.core.cohort import Cohort
-from preceptor.prove.comparing import compare_auroc
+from preceptor.prove.comparing.compare import compare_auroc
 from preceptor.prove.evaluators.roc import Roc
 from preceptor.prove.evaluators.roc_within import RocWithin
 
