@@ -41,6 +41,8 @@ def test_state_goes_through_a_checkpoint(name, tmp_path):
 FIELDS = {
     "gradient_reversal": {"field": "site", "layer": "features"},
     "demographic_parity": {"field": "site"},
+    "group_dro": {"field": "site"},
+    "reweighing": {"field": "site"},
 }
 
 
