@@ -231,7 +231,8 @@ class Run:
             self.journal.say("checking whether the maps can be trusted")
             told = {} if self.task.question.dense else dict(zip(answers.table["key"], _right(answers), strict=True))
             right = [told.get(sample.key) for sample in samples]
-            trust_of(model, samples, self.recipe.explain, folder, right=right, seed=self.recipe.seed)
+            seconds = 3 if self.rehearse else 30
+            trust_of(model, samples, self.recipe.explain, folder, right=right, seconds=seconds, seed=self.recipe.seed)
 
     def _judge(self, cohort: Cohort, problems: Sequence[Problem], seconds: float) -> None:
         from preceptor.prove.comparing.baselines import judge_baselines, read_baselines

@@ -128,9 +128,12 @@ def test_right_and_wrong_answers_need_three_of_each(network):
     assert np.isnan(few.value) and "Too few" in few.sentence
 
 
-def test_a_slow_explainer_is_checked_on_fewer_cases_and_says_so(network):
-    found = trust_of(model_of(network), [sample(0), sample(1)], ["gradient"], seconds=1e-6)
-    assert found["gradient"].cases == 1 and any("gradient takes long" in note for note in found.notes)
+def test_a_slow_explainer_is_checked_on_fewer_cases_without_what_needs_many_maps_and_says_so(network):
+    found = trust_of(model_of(network), [sample(0), sample(1)], ["gradient"], seconds=1e-9)
+    trust = found["gradient"]
+    assert trust.cases == 1 and any("gradient takes long" in note for note in found.notes)
+    assert trust.checks["layers"].passed is None and "Not made" in trust.checks["layers"].sentence
+    assert not np.isnan(trust.checks["edges"].value) and not trust.passed
 
 
 def test_layers_are_made_anew_from_the_top_and_the_network_is_left_alone(network):

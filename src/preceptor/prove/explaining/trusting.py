@@ -97,7 +97,8 @@ def trust_of(
         folder: Where to write ``trust.json``, beside the maps; None writes nothing.
         right: For each sample whether the model's answer was right; None where nobody knows.
         shuffled: The same network trained on shuffled labels, where there is one.
-        seconds: Time for each explainer, roughly: a slow one is checked on fewer cases, and that is noted.
+        seconds: Time for each explainer, roughly: a slow one is checked on fewer cases, and that is noted; one whose
+            single case would take over twice as long goes without the checks that need many maps.
         seed: Of everything drawn.
 
     Returns:
@@ -167,16 +168,18 @@ def _checked(
     each = time.monotonic() - begun
     used = cases[: max(1, min(len(cases), int(seconds / max(each * _MAPS_A_CASE, 1e-9))))]
     plain += [case.maps(network, explainer) for case in used[1:]]
-    checks = [
-        _layers(explainer, network, used, plain, layers, seed),
-        _each_layer(explainer, network, used, plain, layers, seed),
-        _edges_check(used, plain),
-        _noise(explainer, network, used, plain, seed),
-        _removal_check(network, used, plain),
-        _region(used, plain),
-        _seeds(explainer, model, used, plain),
-        _right_and_wrong(used, plain),
-    ]
+    checks = [_edges_check(used, plain), _removal_check(network, used, plain), _region(used, plain)]
+    if each * _MAPS_A_CASE > 2 * seconds:
+        why = f"Not made: a map takes {each:.0f} s, and the check needs several."
+        checks += [Check(check, float("nan"), None, why) for check in ("layers", "each_layer", "noise", "seeds")]
+    else:
+        checks += [
+            _layers(explainer, network, used, plain, layers, seed),
+            _each_layer(explainer, network, used, plain, layers, seed),
+            _noise(explainer, network, used, plain, seed),
+            _seeds(explainer, model, used, plain),
+        ]
+    checks.append(_right_and_wrong(used, plain))
     if shuffled is not None:
         checks.append(_labels(explainer, shuffled, used, plain))
     return Trust(name, {check.name: check for check in checks}, len(used), time.monotonic() - begun)
