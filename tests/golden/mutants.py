@@ -836,3 +836,27 @@ MUTANTS += [
     Mutant("I10.5", "maths.feature_selection", "return 2 * mutual_information", "return mutual_information"),
     Mutant("I10.5", "maths.feature_selection", "(block.sum() - len(chosen)) / pairs", "block.sum() / pairs"),
 ]
+# Sanity checks of explainers.
+MUTANTS += [
+    Mutant(
+        "I10.7",
+        "prove.explaining.trusting",
+        'worst = _largest([numbers["the upper half"], numbers["all layers"]])',
+        'worst = numbers["all layers"]',
+    ),
+    Mutant("I10.7", "prove.explaining.trusting", "half = 1 + (len(layers) - 1) // 2", "half = len(layers)"),
+    Mutant("I10.7", "prove.explaining.randomising", "return layers[::-1]", "return layers"),
+    Mutant("I10.7", "prove.explaining.randomising", "module.reset_parameters()", "module.extra_repr()"),
+    Mutant(
+        "I10.7",
+        "maths.map_checks",
+        "np.abs(np.ravel(first)), np.abs(np.ravel(second))",
+        "first.ravel(), second.ravel()",
+    ),
+    Mutant("I10.7", "maths.map_checks", "iterations=tolerance)", "iterations=tolerance + 1)"),
+]
+# A maximum whose reference held it.
+MUTANTS += [
+    Mutant("I10.3", "maths.propagation", "torch.where(value >= before[-1], now, then)", "now"),
+    Mutant("I10.3", "maths.propagation", "torch.where(value >= before[-1], now, then)", "then"),
+]

@@ -143,6 +143,38 @@ def test_gamma_favours_the_sign_of_the_output():
 
 
 @pytest.mark.answer("I10.3")
+def test_guided_backprop_hands_nothing_back_through_a_silent_rectifier():
+    """max(0, 2a) + max(0, -a) at a = 1: the second is silent, though what comes back to it is positive."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False)).double()
+    with torch.no_grad():
+        network[1].weight.copy_(torch.tensor([[2.0], [-1.0]]))
+        network[3].weight.fill_(1.0)
+    found = explain(GuidedBackprop(), network, torch.ones(1, 1, 1, 1, dtype=torch.float64))
+    assert float(found) == 2
+
+
+@pytest.mark.answer("I10.3")
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        ((1.0, -2.5), (0.0, -2.0)),  # max(1, 0.5) from max(0, 3): it fell because the second did, not the first
+        ((4.0, 0.0), (1.0, 0.0)),  # max(4, 3) from max(0, 3): the first overtook it
+        ((1.0, 2.0), (0.0, 2.0)),  # max(1, 5) from max(0, 3): the second all along
+    ],
+)
+def test_a_maximum_belongs_to_the_voxel_that_is_or_was_largest(pixels, expected):
+    """max(a, b + 3) and a reference of zeros, where the second holds the maximum."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(2, 2), nn.Unflatten(1, (1, 2)), nn.MaxPool1d(2), nn.Flatten())
+    network = network.double()
+    with torch.no_grad():
+        network[1].weight.copy_(torch.eye(2))
+        network[1].bias.copy_(torch.tensor([0.0, 3.0]))
+    image = torch.tensor(pixels, dtype=torch.float64).view(1, 1, 1, 2)
+    found = explain(DeepLIFT(fill="zero"), network, image)
+    torch.testing.assert_close(found[0, 0], torch.tensor(expected, dtype=torch.float64))
+
+
+@pytest.mark.answer("I10.3")
 def test_more_steps_come_closer_to_the_difference():
     network, images = deep(), pictures(count=6)
     with torch.no_grad():
