@@ -198,10 +198,13 @@ class Run:
 
     def _baselines(self, cohort: Cohort, store: Any, fit: str) -> Mapping[str, Predictions]:
         """The least that the model must beat, made without asking from the same training cases."""
+        from preceptor.learn.journal import Journal
         from preceptor.prove.comparing.baseline_models import plain_cnn
         from preceptor.prove.comparing.baselines import answer_baselines
 
-        shop = replace(self._workshop(), folder=self.folder / "baselines" / "trained" / fit)
+        # Its epochs are no part of the run's journal.
+        quiet = Journal(None, None)
+        shop = replace(self._workshop(), folder=self.folder / "baselines" / "trained" / fit, journal=quiet)
         trained = partial(plain_cnn, self.recipe, cohort, shop, seconds=120, most_epochs=5, cases=500)
         fits = len(cohort.views) == 1 and spec(self.recipe.network)[0] != "cnn"
         return answer_baselines(
