@@ -1,0 +1,92 @@
+"""Which explainers may be trusted on a run: all of them held against the trust report's checks, not the recipe's alone.
+
+    python -m benchmarks.trust_report RUN [--cases 12] [--seconds 60]
+
+Prints a table in Markdown: a row for each explainer, a column for each check, failures in bold, then why each failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preceptor.api import open_run
+from preceptor.core.cohort import Cohort
+from preceptor.prove.explaining.trust import SAME, TrustReport
+from preceptor.prove.explaining.trusting import trust_of
+from preceptor.prove.grouping import voting_groups
+
+EXPLAINERS: tuple[Any, ...] = (
+    "gradient",
+    {"smooth_grad": {"samples": 10}},
+    "guided_backprop",
+    {"integrated_gradients": {"steps": 16}},
+    "deeplift",
+    "lrp",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    {"occlusion": {"window": 8, "stride": 4, "batch_size": 64}},
+    "feature_maps",
+)
+STAGES = ("the upper half", "all layers")
+COLUMNS = ("edges", "noise", "removal")
+
+
+def told(folder: Path, cases: int, seconds: float) -> TrustReport:
+    """Every explainer on the first test cases of a finished run.
+
+    Args:
+        folder: Of the run.
+        cases: How many.
+        seconds: For each explainer.
+    """
+    run = open_run(folder)
+    # The run is finished: weights are read, nothing is trained.
+    fits = voting_groups(run._train(Cohort.read(folder / "cohort.parquet")))[0]
+    members = fits[0].cohort
+    store, model = run._prepare(members), run.model(fits)
+    samples = [store.sample(case.key) for case in members.with_role("test")[:cases]]
+    return trust_of(model, samples, EXPLAINERS, seconds=seconds, seed=run.recipe.seed)
+
+
+def table(report: TrustReport) -> str:
+    """The report in Markdown."""
+    lines = [
+        "| explainer | upper half | all layers | edges | noise | removal | verdict |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, trust in report.explainers.items():
+        layers = trust.checks["layers"]
+        cells = [_cell(value, value > SAME) for value in (layers.numbers.get(stage, np.nan) for stage in STAGES)]
+        cells += [_cell(trust.checks[each].value, trust.checks[each].passed is False) for each in COLUMNS]
+        shown = f"*{name}* (control)" if trust.is_control else name
+        verdict = "caught" if trust.is_control and "layers" in trust.failed else "passed" if trust.passed else "FAILED"
+        lines.append(f"| {shown} | {' | '.join(cells)} | {verdict} |")
+    lines += ["", *(f"- {name}: {report[name].sentence}" for name in report.failing), "", *report.notes]
+    return "\n".join(lines)
+
+
+def _cell(value: float, failed: bool) -> str:
+    if not np.isfinite(value):
+        return "-"
+    return f"**{value:.2f}**" if failed else f"{value:.2f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--cases", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    given = parser.parse_args(arguments)
+    report = told(given.run, given.cases, given.seconds)
+    sys.stdout.write(table(report) + f"\n{report.seconds:.0f} s\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
