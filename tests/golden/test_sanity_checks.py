@@ -40,9 +40,9 @@ def sample_of(number: int, image: np.ndarray, mask: np.ndarray) -> Sample:
 class Experiment:
     """A network trained on planted discs, and images with a disc that it has not seen."""
 
-    def __init__(self, folder, network: nn.Module, steps: int, count: int):
+    def __init__(self, folder, network: nn.Module, steps: int, count: int, seed: int = 0):
         images, labels, masks = discs(folder, TRAIN + 200)
-        self.network = trained(network, images[:TRAIN], labels[:TRAIN], steps, seed=0)
+        self.network = trained(network, images[:TRAIN], labels[:TRAIN], steps, seed)
         self.model = model_of(self.network)
         with torch.no_grad():
             answers = self.network(images[TRAIN:]).argmax(1)
