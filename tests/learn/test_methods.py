@@ -193,7 +193,8 @@ def test_a_batch_without_labels_has_no_auxiliary_loss():
 
 def test_fewer_than_two_groups_are_refused_with_the_fields_there_are():
     network = Numbers(nn.Linear(4, 3), nn.Linear(3, 2))
-    for name, parameters in FIELDS.items():
+    for name in ("gradient_reversal", "demographic_parity", "group_dro"):
+        parameters = FIELDS[name]
         method = build("methods", {name: {**parameters, "field": "scanner"}}, inputs=Inputs(("image",), 4, 2, ()))
         with pytest.raises(RecipeError, match="0 groups") as caught:
             method.setup(network, cohort_of("site", ["A", "B"]))
