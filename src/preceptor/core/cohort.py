@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CohortError
+from .files import write_aside
 from .image import Image
+from .plain import is_missing
 
 if TYPE_CHECKING:
     import pandas
@@ -162,7 +163,7 @@ class Cohort:
         Values count as text and missing ones not at all, so that a cohort written and read again is the same.
         """
         rows = [
-            {column: _text(value) for column, value in _row(case).items() if not _is_missing(value)}
+            {column: _text(value) for column, value in _row(case).items() if not is_missing(value)}
             for case in sorted(self.cases, key=lambda case: case.key)
         ]
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
@@ -181,22 +182,23 @@ class Cohort:
         CSV keeps the cases alone. The file is written aside and renamed, so it is never half there.
         """
         path = Path(path)
-        aside = path.with_name(path.name + ".part")
         table = self.table()
-        if path.suffix == ".csv":
-            table.to_csv(aside, index=False)
-        else:
-            import pyarrow
-            import pyarrow.parquet
+        with write_aside(path) as aside:
+            if path.suffix == ".csv":
+                table.to_csv(aside, index=False)
+            else:
+                import pyarrow
+                import pyarrow.parquet
 
-            for column in table.columns:
-                if table[column].dtype == object and len({type(v) for v in table[column].dropna()}) > 1:
-                    table[column] = table[column].map(lambda v: None if _is_missing(v) else str(v))
-            arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
-            extra = {"root": str(self.root), "name": self.name, "notes": self.notes, "exclusions": self.exclusions}
-            arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"preceptor": json.dumps(extra)})
-            pyarrow.parquet.write_table(arrow, aside)
-        aside.replace(path)
+                for column in table.columns:
+                    if table[column].dtype == object and len({type(v) for v in table[column].dropna()}) > 1:
+                        table[column] = table[column].map(lambda v: None if is_missing(v) else str(v))
+                arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
+                extra = {"root": str(self.root), "name": self.name, "notes": self.notes, "exclusions": self.exclusions}
+                arrow = arrow.replace_schema_metadata(
+                    {**(arrow.schema.metadata or {}), b"preceptor": json.dumps(extra)}
+                )
+                pyarrow.parquet.write_table(arrow, aside)
 
     @classmethod
     def read(cls, path: Path, root: Path | None = None) -> Cohort:
@@ -248,10 +250,6 @@ def _row(case: Case) -> dict[str, Any]:
     return row | dict(case.fields)
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
 def _text(value: Any) -> str:
     """A table turns 1 into 1.0 as soon as another row has no value there."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -261,12 +259,12 @@ def _case(row: dict[str, Any]) -> Case:
     parts: dict[str, dict[str, Any]] = {"images": {}, "masks": {}, "labels": {}, "fields": {}}
     for column, value in row.items():
         prefix, _, name = str(column).partition(":")
-        if column in ("key", "patient", "group", "role") or _is_missing(value):
+        if column in ("key", "patient", "group", "role") or is_missing(value):
             continue
         if name and prefix in _PREFIXES:
             parts[_PREFIXES[prefix]][name] = value
         else:
             parts["fields"][str(column)] = value
     given: dict[str, Any] = dict(parts)
-    given |= {name: None if _is_missing(row.get(name)) else str(row[name]) for name in ("patient", "group", "role")}
+    given |= {name: None if is_missing(row.get(name)) else str(row[name]) for name in ("patient", "group", "role")}
     return Case(key=str(row["key"]), **given)

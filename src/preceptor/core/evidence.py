@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .files import write_aside
+from .plain import finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -190,7 +192,7 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         record = asdict(replace(self, parts={}, bootstrap=None))
         del record["bootstrap"]
-        return _finite(record | {"parts": {name: part.to_json() for name, part in self.parts.items()}})
+        return finite(record | {"parts": {name: part.to_json() for name, part in self.parts.items()}})
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Finding:
@@ -275,9 +277,8 @@ class Evidence(Mapping[str, Finding]):
             "problems": list(self.problems),
             "facts": dict(self.facts),
         }
-        aside = path.with_name(path.name + ".part")
-        aside.write_text(json.dumps(_finite(record), indent=1), encoding="utf-8")
-        aside.replace(path)
+        with write_aside(path) as aside:
+            aside.write_text(json.dumps(finite(record), indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Evidence:
@@ -291,18 +292,3 @@ class Evidence(Mapping[str, Finding]):
             tuple(record["problems"]),
             record["facts"],
         )
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: undefined numbers are null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
-    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
-        return _finite(value.item())
-    if hasattr(value, "tolist"):
-        return _finite(value.tolist())
-    return value

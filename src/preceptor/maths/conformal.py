@@ -34,18 +34,6 @@ def conformal_quantile(scores: np.ndarray, coverage: float, clusters: np.ndarray
     return float(scores[order[enough[0]]]) if len(enough) else float("inf")
 
 
-def lac_scores(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """``(case,)`` one minus the probability of the true class.
-
-    Args:
-        probability: ``(case, class)``.
-        truth: ``(case,)`` class index.
-
-    Source: Sadinle 2019 (arXiv:1609.00451; least ambiguous set-valued classifiers).
-    """
-    return 1 - np.take_along_axis(np.asarray(probability), np.asarray(truth)[:, None], 1)[:, 0]
-
-
 def lac_sets(probability: np.ndarray, quantile: float) -> np.ndarray:
     """``(case, class)`` which classes a new case's set holds: those of a score up to the quantile. May be none."""
     return 1 - np.asarray(probability) <= quantile

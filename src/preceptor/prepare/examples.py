@@ -17,6 +17,7 @@ from torch import Tensor
 from preceptor.core.batch import Batch, Index
 from preceptor.core.cohort import Case, Sample
 from preceptor.core.errors import RecipeError
+from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Task, Transform
 
 from .patches import UNLABELLED, draw, empty_patch, full_patch, place_patch, read_patch
@@ -173,9 +174,9 @@ class Examples:
         for column, is_text in self._text.items():
             values: list[Any] = [case.fields.get(column) for case in cases]
             if is_text:
-                fields[column] = ["" if _missing(value) else str(value) for value in values]
+                fields[column] = ["" if is_missing(value) else str(value) for value in values]
             else:
-                fields[column] = torch.tensor([math.nan if _missing(value) else float(value) for value in values])
+                fields[column] = torch.tensor([math.nan if is_missing(value) else float(value) for value in values])
         return fields
 
     def _example(self, told: Told) -> _Example:
@@ -315,15 +316,11 @@ def _swapped(mask: Tensor, relabel: Mapping[int, int]) -> Tensor:
     return out
 
 
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
 def _text_columns(cases: Sequence[Case]) -> dict[str, bool]:
     """``{column: whether it is text}``: a number is what every case that has the column gives as one."""
     columns = dict.fromkeys(column for case in cases for column in case.fields)
     return {
-        column: any(isinstance(value := case.fields.get(column), str) and not _missing(value) for case in cases)
+        column: any(isinstance(value := case.fields.get(column), str) and not is_missing(value) for case in cases)
         for column in columns
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas
 
 from preceptor.core.evidence import Predictions, Question
+from preceptor.core.files import write_aside
 from preceptor.core.state import write_state
 
 _TABLE, _VOXELS = "predictions.parquet", "voxels.parquet"
@@ -46,6 +47,5 @@ def write_safeguards(folder: Path, names: Sequence[Any], states: Sequence[Any]) 
 
 
 def _write(table: pandas.DataFrame, path: Path) -> None:
-    aside = path.with_name(path.name + ".part")
-    table.to_parquet(aside, index=False)
-    aside.replace(path)
+    with write_aside(path) as aside:
+        table.to_parquet(aside, index=False)

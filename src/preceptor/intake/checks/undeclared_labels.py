@@ -10,6 +10,7 @@ from typing import Any
 
 from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import Problem
+from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Task
 from preceptor.intake.masks import count_values
 
@@ -106,7 +107,7 @@ def _classes(cohort: Cohort, task: Task) -> list[Problem]:
     named = _named(task)
     for case in cohort:
         value = case.labels.get(label)
-        if _missing(value):
+        if is_missing(value):
             continue
         text = str(value)
         if int(task.encode(case)[label]) < 0:
@@ -176,7 +177,7 @@ def _numbers(cohort: Cohort, columns: tuple[str, ...], expected: str, fits: Any)
         strange: dict[str, list[str]] = defaultdict(list)
         for case in cohort:
             value: Any = case.labels.get(column)
-            if not _missing(value) and not (_is_number(value) and fits(float(value))):
+            if not is_missing(value) and not (_is_number(value) and fits(float(value))):
                 strange[str(value)].append(case.key)
         if strange:
             problems.append(
@@ -197,10 +198,6 @@ def _is_number(value: Any) -> bool:
         return math.isfinite(float(value))
     except (TypeError, ValueError):
         return False
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _counted(found: Mapping[str, list[str]]) -> str:

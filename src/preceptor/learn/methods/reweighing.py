@@ -7,6 +7,7 @@ from torch import nn
 
 from preceptor.core.batch import Index
 from preceptor.core.errors import RecipeError
+from preceptor.core.plain import is_missing
 from preceptor.maths.group_weights import independence_weights
 
 
@@ -75,7 +76,7 @@ class Reweighing(nn.Module):
         return target
 
     def _group(self, index: Index) -> np.ndarray:
-        values = [None if _is_missing(value) else str(value) for value in index.fields.get(self.field, ())]
+        values = [None if is_missing(value) else str(value) for value in index.fields.get(self.field, ())]
         names = sorted({value for value in values if value is not None})
         if len(names) < 2:
             raise RecipeError(
@@ -87,7 +88,3 @@ class Reweighing(nn.Module):
             )
         position = {name: at for at, name in enumerate(names)}
         return np.array([-1 if value is None else position[value] for value in values])
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and bool(np.isnan(value)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from preceptor.core.errors import RecipeError
+from preceptor.core.files import write_aside
 from preceptor.prove.report.page import page, table
 
 from .lists import Checklist, Item
@@ -37,9 +38,8 @@ def write_checklist(filled: Checklist, path: Path) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """Write aside and rename, so that the file is never half there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    with write_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
     return path
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from preceptor.core.files import write_aside
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -36,10 +38,8 @@ class Explanation:
             arrays |= {f"map/{explainer}/{view}": each.astype(np.float32) for view, each in maps.items()}
         facts = {"key": self.key, "target": self.target, "settings": self.settings}
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(path.name + ".part")
-        with aside.open("wb") as stream:
+        with write_aside(path) as aside, aside.open("wb") as stream:
             np.savez_compressed(stream, facts=np.array(json.dumps(facts, default=str)), **arrays)
-        aside.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> Explanation:

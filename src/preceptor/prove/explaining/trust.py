@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from preceptor.core.files import write_aside
+from preceptor.core.plain import finite
 
 #: Spearman's similarity above which a map is called the same as another (known answers of the sanity checks).
 SAME = 0.6
@@ -118,9 +120,8 @@ class TrustReport:
             "notes": list(self.notes),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(path.name + ".part")
-        aside.write_text(json.dumps(_without_nan(record), indent=1), encoding="utf-8")
-        aside.replace(path)
+        with write_aside(path) as aside:
+            aside.write_text(json.dumps(finite(record), indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> TrustReport:
@@ -142,13 +143,3 @@ def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _without_nan(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(each) for each in value]
-    return value

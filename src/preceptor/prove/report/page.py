@@ -7,6 +7,8 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
+from preceptor.core.files import write_aside
+
 _HERE = Path(__file__).parent
 
 
@@ -38,9 +40,8 @@ def write_page(path: Path, title: str, kind: str, body: Markup) -> Path:
         path: Of the file.
         title, kind, body: See `page`.
     """
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(page(title, kind, body), encoding="utf-8")
-    aside.replace(path)
+    with write_aside(path) as aside:
+        aside.write_text(page(title, kind, body), encoding="utf-8")
     return path
 
 

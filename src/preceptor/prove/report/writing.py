@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from preceptor.core.evidence import Finding, Question, Verdict
+from preceptor.core.files import write_aside
 from preceptor.prove.explaining.trust import TrustReport
 from preceptor.prove.readers.section import readers_section
 from preceptor.prove.report import plots
@@ -60,9 +61,8 @@ def write_report(run_folder: Path) -> Path:
     environment.filters |= {"number": number, "sentence": sentence, "whole": whole}
     page = environment.get_template("report.html.j2").render(**context(Record.read(run_folder)))
     path = run_folder / "report.html"
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(page, encoding="utf-8")
-    aside.replace(path)
+    with write_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")
     return path
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.errors import CohortError
+from preceptor.core.files import write_aside
+from preceptor.core.plain import finite
 
 from .alone import alone_trials
 from .altered import Fill, alterations, altered_trials, answers
@@ -87,13 +89,10 @@ class Audit:
             ],
         }
         if self.means:
-            pixels = folder / "audit_means.npz"
-            with pixels.with_suffix(".part").open("wb") as stream:
+            with write_aside(folder / "audit_means.npz") as aside, aside.open("wb") as stream:
                 np.savez_compressed(stream, *(each.pixels for each in self.means))
-            pixels.with_suffix(".part").replace(pixels)
-        aside = path.with_name(path.name + ".part")
-        aside.write_text(json.dumps(_finite(record), indent=1, ensure_ascii=False), encoding="utf-8")
-        aside.replace(path)
+        with write_aside(path) as aside:
+            aside.write_text(json.dumps(finite(record), indent=1, ensure_ascii=False), encoding="utf-8")
         return path
 
 
@@ -201,14 +200,3 @@ def _means(material: Material, known: Sequence[Field]) -> list[MeanImage]:
     asked = material.asked[0] if len(material.asked) == 1 else None
     by = next((each for each in known if each.name in ("site", "scanner")), None)
     return mean_images(material.shown, material.shown.thumbnails(), asked, by, material.clusters)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: undefined numbers are null."""
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
-    return _finite(value.item()) if hasattr(value, "item") else value
