@@ -17,8 +17,7 @@ class Displacement:
     """A smooth displacement given on a coarse grid of control points spanning the output grid, corners included.
 
     Between the control points it is a natural cubic spline, axis by axis: it passes through them, and two of them
-        along an
-    axis give a straight line.
+    along an axis give a straight line.
 
     Args:
         control: ``(axis, *control points)`` float32: displacement in output voxels along each axis. Two control points

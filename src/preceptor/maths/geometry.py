@@ -1,9 +1,8 @@
 """Maps between voxel grids: homogeneous matrices from output voxel to input voxel, and affines from voxel to millimetres.
 
-A *map* is ``(space_dims + 1, space_dims + 1)``: it takes a voxel of the output to the place in the input that it shows.
-An *affine* is 4x4 and takes a voxel to RAS+ millimetres, for planes too (the normal is its third column). For every
-map,
-``affine_out = affine_in @ embed(map)``: what is shown moves between grids, never in the patient.
+A *map* is ``(space_dims + 1, space_dims + 1)``: it takes a voxel of the output to the place in the input that it
+shows. An *affine* is 4x4 and takes a voxel to RAS+ millimetres, for planes too (the normal is its third column). For
+every map, ``affine_out = affine_in @ embed(map)``: what is shown moves between grids, never in the patient.
 """
 
 from __future__ import annotations

@@ -26,19 +26,16 @@ def resample(
 
     A map that only reorders, reverses and shifts by whole voxels copies pixels. One along the axes goes axis by axis.
     Half-way between two voxels "the nearest" is no answer and would shift a structure by half a voxel: a label map is
-    then
-    decided by the votes of the voxels around, linearly weighted.
+    then decided by the votes of the voxels around, linearly weighted.
 
     Args:
         array: ``(channel, *space)``; for labels integer codes.
         matrix: Output voxel to input voxel, homogeneous.
         shape: Of the output's space.
         nearest: For labels; otherwise linear.
-        antialias: Smooth before an axis is sampled more coarsely; ignored for
-            labels.
+        antialias: Smooth before an axis is sampled more coarsely; ignored for labels.
         fill: Where an output voxel lies wholly outside the input; None for the lowest value. In the rim, where it
-            overlaps
-            the input's outermost voxels, those are continued.
+            overlaps the input's outermost voxels, those are continued.
 
     Returns:
         ``(channel, *shape)``: float32, or the input's own type for labels and where pixels are copied.

@@ -3,13 +3,10 @@
 The place of each voxel is a smooth field, so it is written down at a few control points (the corners are enough for an
 affine map) and spread over the patch by one small matrix product an axis.
 
-Linear reading in space uses a plane's interpolation: a volume ``(x, y, z)`` is also a tall picture of ``x * y`` rows
-an
-and
-``z`` columns, in which slab ``x + 1`` is the same picture ``y`` rows further down, that is: a second channel that
-shares
-its memory. One two-dimensional `grid_sample`, for which torch has vector code (it has none for volumes on a CPU), then
-gives both slabs, and one blend of the two is the trilinear value.
+Linear reading in space uses a plane's interpolation: a volume ``(x, y, z)`` is also a tall picture of ``x * y`` rows and
+``z`` columns, in which slab ``x + 1`` is the same picture ``y`` rows further down, that is: a second channel
+that shares its memory. One two-dimensional `grid_sample`, for which torch has vector code (it has none for volumes on
+a CPU), then gives both slabs, and one blend of the two is the trilinear value.
 """
 
 from __future__ import annotations

@@ -1,15 +1,9 @@
 """Composition: the spatial steps of a case become one map, and the map one resampling.
 
 Steps that follow one another and only move voxels are multiplied together and applied once, when pixels are next
-looked
-at
-at:
-``[orient_ras, resample, crop_pad, zscore]`` interpolates once. Views on different grids (two X-ray projections) are
-prepare
-prepared
-each on its own; masks move with the view whose grid they share, and a mask on a grid of its own is brought to the
-reference
-view's through millimetres.
+looked at: ``[orient_ras, resample, crop_pad, zscore]`` interpolates once. Views on different grids (two X-ray
+projections) are prepared each on its own; masks move with the view whose grid they share, and a mask on a grid of its
+own is brought to the reference view's through millimetres.
 """
 
 from __future__ import annotations
@@ -155,7 +149,6 @@ def output_grid(image: Image, spatial: Spatial) -> tuple[tuple[int, ...], np.nda
 
 def compose(first: Spatial, then: Spatial, shape: Sequence[int]) -> Spatial:
     """One map for two, the output of `first` being the input of `then`.
-
 
     Matrices multiply. A displacement that comes last is kept as it is; one that a later map turns or deforms is carried over
     to that map's grid at control points twice as dense as its own: exact there, and a smooth curve between them.

@@ -1,8 +1,7 @@
 """The loader: batches whose draws depend on (seed, epoch, case, draw) alone, never on who computes them.
 
 What a batch holds is decided in the main process, number by number; workers are told "case 12, epoch 3, draw 1" and
-keep
-nothing from one batch to the next. So any number of them gives the same batches, and an epoch can begin anywhere.
+keep nothing from one batch to the next. So any number of them gives the same batches, and an epoch can begin anywhere.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The store: every case prepared once, kept under a hash of what it was made from, read from the disk as far as needed.
 
 A case's file is named by a hash of its input's bytes, of the steps with their fitted state, and of how the task reads
-its
-mask. So a second call finds what the first has made, a killed one goes on where it stopped, two recipes share what they
-prepare alike, and a changed input is prepared anew.
+its mask. So a second call finds what the first has made, a killed one goes on where it stopped, two recipes share what
+they prepare alike, and a changed input is prepared anew.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ class Affine:
     Args:
         degrees: Largest turn about each axis (in a plane: about its normal); drawn evenly from plus to minus.
         scale: Largest change of size, the same along all axes: a factor from ``1 - scale`` to ``1 + scale``, drawn so
-            that
-            doubling is as likely as halving.
+            that doubling is as likely as halving.
         shift_mm: Largest shift along each axis; drawn evenly from plus to minus.
         chance: How often it happens.
 

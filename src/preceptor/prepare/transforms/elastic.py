@@ -16,8 +16,7 @@ class Elastic:
     """Moves control points at random and lets the tissue between them follow smoothly.
 
     Displacements that would fold the image (a Jacobian determinant of 0 or less) are drawn anew; after eight that
-    fold, the
-    last is halved until it does not.
+    fold, the last is halved until it does not.
 
     Args:
         spacing_mm: Distance between control points. There is one at every corner, so it is rounded to fit.
@@ -27,11 +26,8 @@ class Elastic:
     Returns:
         From `draw`: a `Spatial` with a `Displacement`, or `Nothing`.
 
-
-
     Source: Simard 2003, "Best practices for convolutional neural networks applied to visual document analysis",
-        section
-        2,
+        section 2,
     with a displacement drawn at control points and a spline between them in place of a blurred displacement of every
     pixel.
 

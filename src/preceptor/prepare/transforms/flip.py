@@ -24,11 +24,8 @@ class Flip:
     """Mirrors the image, each axis by its own throw of the dice.
 
     A mirrored left hippocampus is a right one. So a flip along left-right exchanges structures whose names differ in
-
-    their
-    side alone ("left lung" and "right lung"), and refuses a structure that has no partner, or a case whose label is a
-    side,
-    unless `sides` says what becomes what.
+    their side alone ("left lung" and "right lung"), and refuses a structure that has no partner, or a case whose label
+    is a side, unless `sides` says what becomes what.
 
     Args:
         axes: Anatomical axes (``left-right``, ``anterior-posterior``, ``superior-inferior``), found through the image's
@@ -37,8 +34,7 @@ class Flip:
         chance: Of each
             axis.
         sides: ``{structure: structure}`` that a mirror along left-right exchanges, both ways; a structure named with
-            itself
-            stays. None finds pairs by their names.
+            itself stays. None finds pairs by their names.
 
     Returns:
         From `draw`: a `Spatial` that is exact, or `Nothing`.

@@ -12,9 +12,8 @@ from preceptor.maths.geometry import orient_ras_map
 class OrientRas:
     """Reorders and reverses axes until they grow towards Right, Anterior and Superior, as closely as the grid allows.
 
-    Pixels are copied, never interpolated: an oblique scan stays oblique. The axes of a plane keep the anatomical
-        order among
-    themselves. A picture that says nothing of millimetres (PNG, JPEG) stays as it is.
+    Pixels are copied, never interpolated: an oblique scan stays oblique. The axes of a plane keep the anatomical order
+    among themselves. A picture that says nothing of millimetres (PNG, JPEG) stays as it is.
 
     Returns:
         From `draw`: a `Spatial` that is exact, or `Nothing`.

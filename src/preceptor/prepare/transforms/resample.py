@@ -19,13 +19,9 @@ _Voxels = Annotated[int, Ge(1)]
 class Resample:
     """Shows the image on a grid of another spacing: linear for images, nearest for labels.
 
-    The outer corners of the first voxels coincide, so nothing shifts by half a voxel. Where the new voxels are
-    larger,
-    images
-    are first smoothed (`antialias`), so that what is finer than the new grid fades instead of turning into false
-    patterns.
-
-
+    The outer corners of the first voxels coincide, so nothing shifts by half a voxel. Where the new voxels are larger,
+    images are first smoothed (`antialias`), so that what is finer than the new grid fades instead of turning into
+    false patterns.
 
     Args:
         spacing_mm: Distance between voxel centres along each axis, in the order the axes have by now, or one number

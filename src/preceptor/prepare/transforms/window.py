@@ -16,13 +16,10 @@ class Window:
     """Clips CT numbers to a window and scales it to 0..1: DICOM's LINEAR_EXACT, not its LINEAR.
 
     ``(value - (centre - width / 2)) / width``, cut off at 0 and 1. DICOM's LINEAR, made for screens, shifts by half a
-    unit and
-    divides by ``width - 1``.
-
+    unit and divides by ``width - 1``.
 
     Padding (DICOM Pixel Padding Value, ``meta["padding_value"]``) is no tissue: it becomes 0. Put `window` before
-    `resample`,
-    which would blend padding with its neighbours.
+    `resample`, which would blend padding with its neighbours.
 
     Args:
         centre_hu: Middle of the window.

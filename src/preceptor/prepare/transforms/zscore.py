@@ -18,8 +18,7 @@ class Zscore:
 
     Args:
         over: Which voxels mean and deviation are taken from: ``all``, or ``positive`` (greater than 0, where the
-            background
-            was set to 0). All voxels are then moved by them.
+            background was set to 0). All voxels are then moved by them.
 
     Returns:
         From `draw`: an `Intensity` on ``(channel, *space)``, without units.
