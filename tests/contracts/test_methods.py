@@ -23,6 +23,7 @@ ARGUMENTS = {
     "after_step": 1,
     "after_epoch": 1,
     "weights": 1,
+    "members_of": 1,
 }
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 from preceptor.core.plugins import Fitted
+from preceptor.recipe.resolve import Recipe
+from preceptor.recipe.schema import Train
 
 from .material import cohort
 from .plugins import each, example
 
-RECIPE = SimpleNamespace(seed=7)
+RECIPE = Recipe("study", 7, {}, {}, {}, (), train=Train(optimizer={"adamw": {"lr": 1e-3}}))
 
 
 class Watching:

@@ -232,9 +232,11 @@ class Method(Protocol):
     def after_step(self, step: Step) -> None: ...
     def after_epoch(self, end: EpochEnd) -> Directive | None: ...
     def weights(self, network: Any) -> Mapping[str, Tensor]: ...
+    def members_of(self, network: Any) -> Iterator[Mapping[str, Tensor]]:
+        """Weights of the networks that vote in place of the trained one, once the training is over; at most one."""
 
 
-HOOKS = ("setup", "sampler", "on_batch", "weight", "penalty", "after_step", "after_epoch", "weights")
+HOOKS = ("setup", "sampler", "on_batch", "weight", "penalty", "after_step", "after_epoch", "weights", "members_of")
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ class Fitted:
     Args:
         path: Place in nested strategies: ``(2, 3)`` is ``fits/2/3``.
         folder: Holds ``best.safetensors``, ``last.safetensors`` and their JSON.
-        score: Best score on the tune cases (None without tune cases).
+        score: Best score on the tune cases (None without tune cases, and of members drawn from a training).
         epochs: How many epochs ran.
         cohort: The cohort with the roles this training saw.
     """

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from preceptor.core.slots import build, spec
 from . import checkpoint
 from .call import call
 from .hooks import Methods, Taps
+from .members import members_of, write_members
 from .memory import estimate_memory
 from .model import inputs_of
 from .optimizer import learning_rate_factor, make_optimizer
@@ -53,7 +54,7 @@ def fit(
         shop: What the run hands in.
 
     Returns:
-        One `Fitted`, in a list since a strategy's `fit` may return several.
+        One `Fitted`, or one for each network that a method draws from the training (`members_of`).
 
     Raises:
         TrainError: The loss is not finite (the cases are named), or no training case is left.
@@ -62,16 +63,22 @@ def fit(
     folder = shop.folder / "fits" / "/".join(map(str, path or (0,)))
     finished = checkpoint.finished(folder)
     if finished is not None:
-        return [Fitted(path, folder, finished["score"], finished["epochs"], cohort)]
+        return _fitted(path, folder, finished, cohort)
     training = Training(recipe, cohort, shop, folder, path, start)
     try:
         training.resume()
         while training.epoch < recipe.train.epochs and not training.stopped:
             training.run_epoch()
-        training.finish()
+        facts = training.finish()
     finally:
         training.taps.remove()
-    return [Fitted(path, folder, training.best, training.epoch, cohort)]
+    return _fitted(path, folder, facts, cohort)
+
+
+def _fitted(path: tuple[int, ...], folder: Path, finished: Mapping[str, Any], cohort: Cohort) -> list[Fitted]:
+    """The training, or the members that a method drew from it."""
+    whole = Fitted(path, folder, finished["score"], finished["epochs"], cohort)
+    return members_of(whole, finished.get("members", 0)) or [whole]
 
 
 class Training:
@@ -333,11 +340,30 @@ class Training:
             with self._sealed_weights():
                 checkpoint.save_weights(self.folder / "best", self.network, {"epoch": self.epoch, "score": self.best})
 
-    def finish(self) -> None:
-        """Say that this training is whole: it is not done again."""
+    def finish(self) -> Mapping[str, Any]:
+        """Say that this training is whole: it is not done again.
+
+        Returns:
+            What stands in ``finished.json``.
+        """
         if self.shop.fabric.is_global_zero:
-            checkpoint.finish(self.folder, {"score": self.best, "epochs": self.epoch})
+            members = self._write_members()
+            checkpoint.finish(self.folder, {"score": self.best, "epochs": self.epoch, "members": members})
         self.shop.fabric.barrier()
+        return checkpoint.finished(self.folder) or {"score": self.best, "epochs": self.epoch}
+
+    def _write_members(self) -> int:
+        """The networks that a method draws from this training; 0 where none does."""
+        drawn = next(iter(self.methods.call("members_of", self.network).values()), None)
+        if drawn is None:
+            return 0
+
+        def batches() -> Iterator[Batch]:
+            return (batch.to(self.shop.fabric.device) for batch in self._batches())
+
+        facts = {"epoch": self.epoch, "score": None}
+        with self.shop.fabric.autocast():
+            return write_members(self.folder, self.network, drawn, batches, facts)
 
     def _checkpoint_is_due(self) -> bool:
         return time.monotonic() - self._saved_at >= 60 * self.settings.checkpoint_every_minutes

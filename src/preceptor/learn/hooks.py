@@ -38,7 +38,7 @@ class Methods:
         self.by_name = {name: made[name] for name in _ordered(made)}
         for name, method in self.by_name.items():
             method.generator = torch.Generator().manual_seed(_seed(seed, name))
-        for hook in ("sampler", "weights"):
+        for hook in ("sampler", "weights", "members_of"):
             if len(list(self.having(hook))) > 1:
                 rivals = [name for name, _ in self.having(hook)]
                 raise RecipeError(
