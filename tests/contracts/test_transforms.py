@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from preceptor.core.applied import Intensity, Nothing, Spatial
+from preceptor.core.applied import Derived, Intensity, Nothing, Spatial
 from preceptor.core.errors import PrepareError
 from preceptor.core.slots import plugin
 from preceptor.core.state import put_together, take_apart
@@ -34,6 +34,8 @@ def outcome(applied, given):
     if isinstance(applied, Intensity):
         views = given.images if applied.views is None else applied.views
         return [applied.function(torch.from_numpy(given.images[view].array.copy()).float()).numpy() for view in views]
+    if isinstance(applied, Derived):
+        return [part.array for part in (*applied.images.values(), *applied.masks.values())]
     parts = [applied.matrix, applied.shape, applied.affine_mm]
     return [*parts, None if applied.displacement is None else applied.displacement.control]
 
@@ -88,7 +90,7 @@ def test_what_is_drawn_can_be_applied(slot, name):
     for given, transform, dims in accepted(name):
         for seed in range(5):
             applied = drawn(transform, given, seed)
-            assert isinstance(applied, (Spatial, Intensity, Nothing))
+            assert isinstance(applied, (Spatial, Intensity, Derived, Nothing))
             if isinstance(applied, Spatial):
                 assert applied.matrix.shape == (dims + 1, dims + 1) and np.isfinite(applied.matrix).all()
                 assert abs(np.linalg.det(applied.matrix)) > 1e-9, "the map can be turned back"
@@ -100,6 +102,11 @@ def test_what_is_drawn_can_be_applied(slot, name):
                     np.testing.assert_allclose(step, applied.affine_mm[:3, :dims], atol=1e-6)
                 if applied.displacement is not None:
                     assert applied.displacement.control.shape[0] == dims
+            elif isinstance(applied, Derived):
+                for part in (*applied.images.values(), *applied.masks.values()):
+                    assert part.shape == given.reference.shape and np.isfinite(part.array).all()
+                    np.testing.assert_array_equal(part.affine_mm, given.reference.affine_mm)
+                assert set(applied.images) <= set(given.images) and all(m.is_label for m in applied.masks.values())
             elif isinstance(applied, Intensity):
                 for before, after in zip(given.images.values(), outcome(applied, given), strict=False):
                     assert after.shape == before.array.shape and after.dtype == np.float32

@@ -860,3 +860,45 @@ MUTANTS += [
     Mutant("I10.3", "maths.propagation", "torch.where(value >= before[-1], now, then)", "now"),
     Mutant("I10.3", "maths.propagation", "torch.where(value >= before[-1], now, then)", "then"),
 ]
+
+# Grids of whole images, thick slices and anti-aliasing.
+MUTANTS += [
+    Mutant("P1.2", "maths.geometry", "matrix[:-1, -1] = (ratio - 1) / 2", "matrix[:-1, -1] = 0"),
+    Mutant(
+        "P1.2", "maths.geometry", "first = (slices - 1) / 2 - ratio * (new_slices - 1) / 2", "first = (ratio - 1) / 2"
+    ),
+    Mutant("P1.2", "prepare.transforms.harmonise_slices", "for sign in (-1, 1))", "for sign in (1, -1))"),
+    Mutant(
+        "P1.3",
+        "maths.resampling",
+        "array = np.moveaxis(np.tensordot(weights, array, (1, 1 + axis)), 0, 1 + axis)",
+        "array = np.take(array, np.rint(place).astype(int), 1 + axis)",
+    ),
+    Mutant(
+        "P1.3",
+        "maths.resampling",
+        "width / 2, edges[0], edges[-1])[:, None]\n    high",
+        "width / 4, edges[0], edges[-1])[:, None]\n    high",
+    ),
+    Mutant(
+        "P1.3",
+        "maths.geometry",
+        "new_thickness_mm = slices * thickness_mm / new_slices",
+        "new_thickness_mm = thickness_mm",
+    ),
+    Mutant(
+        "I5.3", "maths.resampling", "if antialias is True and not nearest:", "if antialias == 'never' and not nearest:"
+    ),
+    Mutant(
+        "I5.3",
+        "maths.resampling",
+        "sigma = math.sqrt(factor**2 - 1) / _SIGMA_TO_WIDTH",
+        "sigma = math.sqrt(factor**2 - 1)",
+    ),
+    Mutant(
+        "I5.3",
+        "maths.resampling",
+        "array, _ = _slabs_at(array, [np.arange(size) for size in array.shape[1:]], factors)",
+        "pass",
+    ),
+]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from .image import Image
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Spatial:
         displacement: Or None.
         relabel: ``{mask: {value: value}}`` for label maps whose sides a mirror swaps.
         parameters: What was drawn, JSON.
-        antialias: Smooth images before an axis is sampled more coarsely than it was (labels never are).
+        antialias: Smooth images before an axis is sampled more coarsely than it was (labels never are): True by a
+            Gaussian, ``slab`` by averaging over each new voxel's own extent.
         fill: What images hold where the output lies wholly outside the input; None for the image's lowest value.
             Labels hold 0 there. Augmentation fills with 0, and the truth is unlabelled there.
     """
@@ -52,7 +55,7 @@ class Spatial:
     displacement: Displacement | None = None
     relabel: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    antialias: bool = False
+    antialias: bool | Literal["slab"] = False
     fill: float | None = None
 
 
@@ -80,4 +83,22 @@ class Nothing:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-Applied = Spatial | Intensity | Nothing
+@dataclass(frozen=True)
+class Derived:
+    """What a step of the preparation works out of a case's pixels: masks that it adds, images that it replaces.
+
+    Later steps find the masks by name. All are on the case's own grid in space; frames and channels may be others. In
+    augmentation there is no such step.
+
+    Args:
+        images: ``{view: image}`` in place of the view's.
+        masks: ``{name: mask}`` that are added, or take the place of the one of that name.
+        parameters: What was found, JSON.
+    """
+
+    images: Mapping[str, Image] = field(default_factory=dict)
+    masks: Mapping[str, Image] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+Applied = Spatial | Intensity | Derived | Nothing

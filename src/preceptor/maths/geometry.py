@@ -121,6 +121,32 @@ def spacing_map(
     return matrix, tuple(max(1, math.ceil(round(size / each, 6))) for size, each in zip(shape, ratio, strict=True))
 
 
+def stack_map(
+    slices: int, thickness_mm: float, new_thickness_mm: float | None, new_slices: int | None
+) -> tuple[np.ndarray, int]:
+    """The map along a stack to another thickness, another number of slices, or both.
+
+    A thickness alone keeps the first slice's outer edge, a number alone both outer edges, both together the physical
+    centre.
+
+    Returns:
+        ``(2, 2)`` homogeneous, new slice to old one, and how many slices there are.
+
+    Raises:
+        ValueError: Neither is given.
+    """
+    if new_thickness_mm is None:
+        if new_slices is None:
+            raise ValueError("a thickness or a number of slices is needed")
+        new_thickness_mm = slices * thickness_mm / new_slices
+    ratio = new_thickness_mm / thickness_mm
+    if new_slices is None:
+        matrix, (number,) = spacing_map((slices,), (thickness_mm,), (new_thickness_mm,))
+        return matrix, number
+    first = (slices - 1) / 2 - ratio * (new_slices - 1) / 2
+    return np.array([[ratio, first], [0.0, 1.0]]), new_slices
+
+
 def centred_window_map(shape: Sequence[int], new_shape: Sequence[int]) -> np.ndarray:
     """The map of a window of `new_shape` about the middle: a crop where it is smaller, room around where it is larger."""
     matrix = np.eye(len(shape) + 1)
@@ -135,6 +161,22 @@ def about_centre(linear: np.ndarray, shift: Sequence[float], shape: Sequence[int
     matrix[:-1, :-1] = linear
     matrix[:-1, -1] = centre - linear @ centre + np.asarray(shift, dtype=float)
     return matrix
+
+
+def physical_map(
+    linear: np.ndarray, shift_mm: Sequence[float] | np.ndarray, spacing_mm: Sequence[float], shape: Sequence[int]
+) -> np.ndarray:
+    """The voxel map of a linear change in millimetres about the middle of the grid, seen from the output.
+
+    Args:
+        linear: ``(axis, axis)``: from a place in the output to the place in the input that it shows, both in millimetres from
+            the middle, along the array's axes.
+        shift_mm: How far what is shown moves along each axis.
+        spacing_mm: Of the voxels, which need not be cubes.
+        shape: Of the grid.
+    """
+    spacing = np.asarray(spacing_mm)
+    return about_centre(linear * spacing / spacing[:, None], -np.asarray(shift_mm) / spacing, shape)
 
 
 def rotation(angles: Sequence[float] | np.ndarray) -> np.ndarray:

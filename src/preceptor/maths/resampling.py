@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -19,7 +20,7 @@ def resample(
     shape: Sequence[int],
     *,
     nearest: bool = False,
-    antialias: bool = False,
+    antialias: bool | Literal["slab"] = False,
     fill: float | None = None,
 ) -> np.ndarray:
     """Show an image on another grid.
@@ -33,7 +34,8 @@ def resample(
         matrix: Output voxel to input voxel, homogeneous.
         shape: Of the output's space.
         nearest: For labels; otherwise linear.
-        antialias: Smooth before an axis is sampled more coarsely; ignored for labels.
+        antialias: What is done before an axis is sampled more coarsely; nothing is for labels. True smooths by a
+            Gaussian; ``slab`` averages over each new voxel's own extent, as a thicker slice would have seen it.
         fill: Where an output voxel lies wholly outside the input; None for the lowest value. In the rim, where it
             overlaps the input's outermost voxels, those are continued.
 
@@ -50,8 +52,9 @@ def resample(
         return copy_voxels(array, matrix, shape, fill)
     linear = matrix[:-1, :-1]
     outside = _outside(array.shape[1:], matrix, shape)
-    if not nearest:
-        array = smooth(array, np.linalg.norm(linear, axis=1) if antialias else ())
+    factors = np.linalg.norm(linear, axis=1)
+    if antialias is True and not nearest:
+        array = smooth(array, factors)
     used = np.abs(linear) > 1e-7
     if (used.sum(0) == 1).all() and (used.sum(1) == 1).all():
         order = [int(np.argmax(used[:, new])) for new in range(len(shape))]
@@ -60,8 +63,12 @@ def resample(
             for new, (old, size) in enumerate(zip(order, shape, strict=True))
         ]
         array = np.moveaxis(array, [1 + old for old in order], range(1, 1 + len(shape)))
+        if antialias == "slab" and not nearest:
+            array, places = _slabs_at(array, places, [factors[old] for old in order])
         out = _labels_at(array, places) if nearest else _linear_at(array, places)
     else:
+        if antialias == "slab" and not nearest:
+            array, _ = _slabs_at(array, [np.arange(size) for size in array.shape[1:]], factors)
         out = np.stack(
             [
                 ndimage.affine_transform(each, matrix, output_shape=shape, order=0 if nearest else 1, mode="nearest")
@@ -105,6 +112,27 @@ def smooth(array: np.ndarray, factors: Sequence[float]) -> np.ndarray:
             sigma = math.sqrt(factor**2 - 1) / _SIGMA_TO_WIDTH
             array = ndimage.gaussian_filter1d(array, sigma, axis=axis, mode="nearest", output=np.float32)
     return array
+
+
+def slab_weights(size: int, centres: np.ndarray, width: float) -> np.ndarray:
+    """What each voxel of an axis gives to slabs of one width: its share of the slab, as far as that lies in the image.
+
+    Args:
+        size: Voxels along the axis; voxel ``i`` reaches from ``i - 0.5`` to ``i + 0.5``.
+        centres: ``(slab,)`` in voxels.
+        width: Of a slab, in voxels.
+
+    Returns:
+        ``(slab, size)``, rows adding up to 1. A slab wholly outside shows the outermost voxel.
+    """
+    edges = np.arange(size + 1) - 0.5
+    low = np.clip(np.asarray(centres, dtype=float) - width / 2, edges[0], edges[-1])[:, None]
+    high = np.clip(np.asarray(centres, dtype=float) + width / 2, edges[0], edges[-1])[:, None]
+    shared = np.clip(np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1]), 0, None)
+    nearest = np.clip(np.rint(centres), 0, size - 1)[:, None] == np.arange(size)
+    shared = np.where(shared.sum(1, keepdims=True) > 1e-9, shared, nearest)
+    whole: np.ndarray = shared / shared.sum(1, keepdims=True)
+    return whole
 
 
 def cut(array: np.ndarray, first: Sequence[int], shape: Sequence[int], fill: float = 0) -> np.ndarray:
@@ -182,6 +210,19 @@ def _outside(size: Sequence[int], matrix: np.ndarray, shape: Sequence[int]) -> n
         beyond = (place < -reach) | (place > length - 1 + reach)
         outside = beyond if outside is None else outside | beyond
     return outside
+
+
+def _slabs_at(
+    array: np.ndarray, places: Sequence[np.ndarray], factors: Sequence[float]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The image averaged over slabs at these places along each axis that grows coarser, and the places that remain."""
+    array, remaining = array.astype(np.float32, copy=False), list(places)
+    for axis, (place, factor) in enumerate(zip(places, factors, strict=True)):
+        if factor > 1 + 1e-6:
+            weights = slab_weights(array.shape[1 + axis], place, factor).astype(np.float32)
+            array = np.moveaxis(np.tensordot(weights, array, (1, 1 + axis)), 0, 1 + axis)
+            remaining[axis] = np.arange(len(place), dtype=float)
+    return array, remaining
 
 
 def _linear_at(array: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from preceptor.core.applied import Displacement, Intensity, Spatial
+from preceptor.core.applied import Derived, Displacement, Intensity, Spatial
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PreceptorError, PrepareError
 from preceptor.core.image import Image
@@ -46,11 +46,26 @@ def prepare_sample(sample: Sample, steps: Sequence[Transform]) -> Sample:
         raise naming(error, sample.key) from error
     images = {view: part.images[view] for part in parts for view in part.images}
     masks = {name: part.masks[name] for part in parts for name in part.masks}
+    _refuse_made_twice(parts, sample)
     return replace(
         sample,
         images={view: images[view] for view in sample.images},
-        masks={name: masks[name] for name in sample.masks},
+        masks={name: masks[name] for name in dict.fromkeys((*sample.masks, *masks))},
     )
+
+
+def _refuse_made_twice(parts: Sequence[Sample], sample: Sample) -> None:
+    """Views on different grids are prepared one by one, and a step may have made a mask of one name for each."""
+    made = [name for part in parts for name in part.masks]
+    for name in made:
+        if made.count(name) > 1:
+            raise PrepareError(
+                f"a step made the mask '{name}' for views that lie on different grids",
+                where=f"case {sample.key}",
+                expected="one mask of a name",
+                remedy="name the view that the step is for: {lung_mask: {view: frontal}}",
+                code="mask_made_twice",
+            )
 
 
 def naming(error: PreceptorError, key: str) -> PreceptorError:
@@ -124,6 +139,12 @@ def _prepare_grid(sample: Sample, steps: Sequence[Transform]) -> Sample:
             if pending is not None:
                 sample, pending = apply_spatial(sample, pending), None
             sample = apply_intensity(sample, applied)
+        elif isinstance(applied, Derived):
+            if pending is not None:
+                sample, pending = apply_spatial(sample, pending), None
+            sample = replace(
+                sample, images={**sample.images, **applied.images}, masks={**sample.masks, **applied.masks}
+            )
     if pending is None and not all(on_one_grid(mask, sample.reference) for mask in sample.masks.values()):
         pending = Spatial(np.eye(sample.reference.space_dims + 1))
     return sample if pending is None else apply_spatial(sample, pending)

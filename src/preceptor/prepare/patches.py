@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preceptor.core.applied import Intensity, Spatial
+from preceptor.core.applied import Derived, Intensity, Spatial
 from preceptor.core.cohort import Sample
+from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
 from preceptor.core.plugins import Transform
 from preceptor.maths.geometry import embed, is_exact
@@ -71,6 +72,14 @@ def draw(
             spatial = applied if spatial is None else compose(spatial, applied, shape)
         elif isinstance(applied, Intensity):
             intensities.append(applied)
+        elif isinstance(applied, Derived):
+            raise PrepareError(
+                f"{type(transform).__name__} works something out of the whole image",
+                where="augment",
+                expected="steps that move voxels or change grey values",
+                remedy="move it to `prepare`",
+                code="augment_derived",
+            )
     return spatial, intensities
 
 
