@@ -68,3 +68,11 @@ def test_panels_that_differ_do_not_know():
     assert merged.model_uncertainty > 2 * merged.data_uncertainty > 0
     same = merge([split(passes=[(0.95, 0.05)])] * 2)
     assert same.model_uncertainty == pytest.approx(0, abs=1e-12)
+
+
+def test_a_number_is_doubted_by_the_deviation_of_what_is_foretold():
+    """Members 60 and 64, each with a deviation of 3: the mixture's variance is 9 + 4."""
+    assert split(YEARS, passes=[(60.0,), (64.0,)], pass_variance=[(9.0,), (9.0,)]).uncertainty == pytest.approx(13**0.5)
+    assert split(YEARS, passes=[(60.0,)], pass_variance=[(9.0,)]).uncertainty == pytest.approx(3)
+    assert split(YEARS, passes=[(60.0,), (64.0,)]).uncertainty == pytest.approx(8**0.5)
+    assert np.isnan(split(YEARS, passes=[(60.0,)]).uncertainty), "one network without noise can't know"

@@ -314,7 +314,8 @@ class Prediction:
         only.
         affine_mm: Of the prepared grid.
         uncertainty: One number in 0..1 for the case; of a dense answer the mean over what is labelled as a structure,
-            or over all of it where there is none.
+            or over all of it where there is none. Of a regressed quantity the standard deviation of what is foretold,
+            in its unit; NaN where one network foretells no noise.
         parts: Uncertainty by its source and other per-case numbers that safeguards leave. ``aleatoric`` (data) and
             ``epistemic`` (model), in nats or in the unit of a regressed quantity, stand here where there are several
             passes or members, or an objective that tells them apart.

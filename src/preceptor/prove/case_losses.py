@@ -106,11 +106,14 @@ def score_column(predictions: Predictions, name: str) -> np.ndarray:
             if not np.isnan(values).all():
                 return values
     known = [each.removeprefix("part:") for each in predictions.table if str(each).startswith("part:")]
+    remedy = "name another one, or add the safeguard that leaves it"
+    if name == "uncertainty" and predictions.question.is_number:
+        remedy = "train with the objective `gaussian`, which foretells the noise, or several networks (`ensemble`)"
     raise CohortError(
         f"the predictions hold no number called '{name}'",
         where="the table of predictions",
         expected=f"'uncertainty' or one of {', '.join(known)}" if known else "'uncertainty'",
-        remedy="name another one, or add the safeguard that leaves it",
+        remedy=remedy,
         code="score_missing",
     )
 

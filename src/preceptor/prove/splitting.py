@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from preceptor.core.plugins import Prediction
 from preceptor.maths.uncertainty import decompose, decompose_dirichlet, decompose_gaussian
+
+_BOTH = ("aleatoric", "epistemic")
 
 
 def split_uncertainty(prediction: Prediction) -> None:
@@ -15,6 +19,9 @@ def split_uncertainty(prediction: Prediction) -> None:
     (model); evidential networks tell the two apart in a single pass. A quantity, in its own unit, as standard
     deviations: the noise that the passes foretell (data) and the spread of their values (model). A single network
     without either can't know, and leaves nothing. Both are of the passes as they came, before any recalibration.
+
+    A quantity's `uncertainty` is the standard deviation of what its passes foretell together, in its own unit: what
+    answers are ranked by, as others are by their entropy.
 
     Args:
         prediction: As the model gave it, with its passes; dense answers keep none and get no parts.
@@ -30,6 +37,8 @@ def split_uncertainty(prediction: Prediction) -> None:
             prediction.parts["aleatoric"] = float(np.sqrt(parts.aleatoric))
         if several:
             prediction.parts["epistemic"] = float(values.std(ddof=1) if noise is None else values.std())
+        if prediction.parts and question.is_number:
+            prediction.uncertainty = math.hypot(*(prediction.parts.get(each, 0.0) for each in _BOTH))
         return
     if own is not None and question.exclusive:
         parts = decompose_dirichlet(passes, own)
