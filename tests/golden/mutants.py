@@ -902,3 +902,27 @@ MUTANTS += [
         "pass",
     ),
 ]
+# Intensities: z-score, percentiles, range, equalisation.
+MUTANTS += [
+    Mutant(
+        "P1.4",
+        "maths.intensity_scale",
+        ".square_().sum(dtype=torch.float64)) / values.numel()",
+        ".square_().sum(dtype=torch.float64)) / (values.numel() - 1)",
+    ),
+    Mutant("P1.4", "maths.intensity_scale", "(25, 50, 75)", "(10, 50, 90)"),
+    Mutant("P1.4", "maths.intensity_scale", "return share.clamp_(0, 1) if clip else share", "return share"),
+    Mutant("P1.4", "maths.intensity_scale", "return out.zero_()", "return out.div_(spread)"),
+    Mutant("P1.4", "prepare.transforms.zscore", "channel[counts(channel)]", "channel"),
+    Mutant("P1.4", "prepare.transforms.range", "float(counted.min())", "float(channel.min())"),
+    Mutant("P1.4", "prepare.transforms.equalise", "mask=counted.numpy()", "mask=None"),
+    Mutant("P1.7", "prepare.transforms.clahe", "return torch.zeros_like(picture)", "lowest, highest = 0.0, 1.0"),
+    Mutant("P1.7", "prepare.transforms.clahe", "image.flatten(0, 1) if has_time else image", "image"),
+    Mutant(
+        "P1.7",
+        "prepare.transforms.clahe",
+        "share = between(picture, lowest, highest).numpy()",
+        "share = between(picture, lowest, highest).numpy() ** 0.5",
+    ),
+    Mutant("P1.7", "prepare.transforms.equalise", "nbins=self.bins, mask", "nbins=3, mask"),
+]

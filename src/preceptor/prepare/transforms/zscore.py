@@ -9,19 +9,29 @@ import torch
 
 from preceptor.core.applied import Applied, Intensity
 from preceptor.core.cohort import Sample
+from preceptor.maths.intensity_scale import middle_and_spread, standardised
+from preceptor.prepare.region import region
 
 
 class Zscore:
     """Subtracts the mean and divides by the (population) standard deviation, of each image and channel by itself.
 
-    For images whose units mean nothing, such as MRI. A channel that is the same everywhere becomes 0.
+    For images whose units mean nothing, such as MRI. A channel that is the same everywhere becomes 0. Padding is part
+    of ``all``: cut it off before, or take the statistics from the object alone.
 
     Args:
-        over: Which voxels mean and deviation are taken from: ``all``, or ``positive`` (greater than 0, where the
-            background was set to 0). All voxels are then moved by them.
+        over: Which voxels mean and deviation are taken from: ``all``; ``positive`` (greater than 0, where the
+            background was set to 0); ``foreground`` (above Otsu's threshold). All voxels are then moved by them.
+        mask: Name of a mask to take them from instead, such as a brain mask that an earlier step made. Not the
+            mask that is to be predicted, for where the truth is, is not known of a new case.
+        by: ``mean`` and deviation; or what a few wild values do not move: median and interquartile range (``iqr``),
+            median and 1.4826 times the median absolute deviation (``mad``).
 
     Returns:
         From `draw`: an `Intensity` on ``(channel, *space)``, without units.
+
+    Raises:
+        PrepareError: The case has no such mask, or nothing is marked in it.
 
     Source: Reinhold et al. 2019 (arXiv:1812.04652), section 2.2.1.
 
@@ -31,36 +41,28 @@ class Zscore:
         [-0.903, -0.621, -0.339, -0.056, 1.919]
     """
 
-    reads_pixels = False
-
-    def __init__(self, over: Literal["all", "positive"] = "all") -> None:
+    def __init__(
+        self,
+        over: Literal["all", "positive", "foreground"] = "all",
+        mask: str | None = None,
+        by: Literal["mean", "iqr", "mad"] = "mean",
+    ) -> None:
         self.over = over
+        self.mask = mask
+        self.by = by
+        self.reads_pixels = mask is not None
 
     @classmethod
     def example(cls) -> Zscore:
         return cls()
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> Applied:
-        return Intensity(self._standardise)
+        counts = region(sample, self.over, self.mask, "zscore")
 
-    def _standardise(self, image: torch.Tensor) -> torch.Tensor:
-        out = torch.empty_like(image)
-        for channel, into in zip(image, out, strict=True):
-            counted = channel[channel > 0] if self.over == "positive" else channel
-            mean, deviation = _moments(counted)
-            torch.sub(channel, mean, out=into)
-            # What differs only by rounding of its own values is the same everywhere.
-            if deviation > 1e-6 * max(abs(mean), 1e-30):
-                into.div_(deviation)
-            else:
-                into.zero_()
-        return out
+        def function(image: torch.Tensor) -> torch.Tensor:
+            return torch.stack([self._standardised(channel, channel[counts(channel)]) for channel in image])
 
+        return Intensity(function)
 
-def _moments(values: torch.Tensor) -> tuple[float, float]:
-    """Mean and population standard deviation, added up in double precision; 0 and 0 of nothing."""
-    if not values.numel():
-        return 0.0, 0.0
-    mean = float(values.sum(dtype=torch.float64)) / values.numel()
-    variance = float((values - mean).square_().sum(dtype=torch.float64)) / values.numel()
-    return mean, variance**0.5
+    def _standardised(self, channel: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+        return standardised(channel, *middle_and_spread(counted, self.by))
