@@ -470,16 +470,14 @@ MUTANTS += [
         "sample = apply_spatial(sample, applied)",
     ),
     Mutant("I6.2", "maths.resampling", "here = size - 1 - here", "here = size - here"),
-    Mutant("I6.3", "prepare.transforms.flip", "exchanged[value] = by_name[partner]", "pass"),
-    Mutant("I6.3", "prepare.transforms.flip", "if partner not in by_name:", "if partner is None:"),
+    Mutant("I6.3", "prepare.sides", "found[value] = by_name[partner]", "pass"),
+    Mutant("I6.3", "prepare.sides", "if partner not in by_name:", "if partner is None:"),
     Mutant("I6.3", "prepare.transforms.flip", "if anatomical == _anatomical(name):", "if axis == _anatomical(name):"),
     Mutant(
         "I6.3", "prepare.transforms.flip", "return any(axes[axis][0] == 0 for axis in turned)", "return 0 in turned"
     ),
-    Mutant(
-        "I6.3", "prepare.transforms.flip", "return not any(_sided(name) for name in question.classes)", "return True"
-    ),
-    Mutant("I6.3", "prepare.transforms.flip", "            self._refuse_sides(sample)\n", ""),
+    Mutant("I6.3", "prepare.transforms.flip", "return not has_sides(question)", "return True"),
+    Mutant("I6.3", "prepare.transforms.flip", "            refuse_side_labels(sample)\n", ""),
     Mutant("I6.4", "prepare.examples", "np.random.SeedSequence(list(key))", "np.random.SeedSequence(list(key)[:-1])"),
     Mutant(
         "I6.4",
@@ -925,4 +923,22 @@ MUTANTS += [
         "share = between(picture, lowest, highest).numpy() ** 0.5",
     ),
     Mutant("P1.7", "prepare.transforms.equalise", "nbins=self.bins, mask", "nbins=3, mask"),
+]
+MUTANTS += [
+    Mutant("I6.3", "prepare.sides", "if on_one_side and not one_sided:", "if on_one_side and one_sided:"),
+    Mutant(
+        "I6.3",
+        "prepare.sides",
+        "bool(words & _LIES_ON_ONE_SIDE) or (of_the_heart and is_sided(name))",
+        "name == 'heart'",
+    ),
+    Mutant("I6.3", "prepare.transforms.flip", "                refuse_laterality(sample)\n", "                pass\n"),
+    Mutant("I6.3", "prepare.transforms.rotate", 'if self.turned_sides == "refuse":', "if False:"),
+    Mutant("I6.3", "prepare.sides", "any(axes[axis] != 0 for axis in turned)", "True"),
+    Mutant(
+        "I6.3",
+        "prepare.transforms.affine",
+        '        refuse_turned_sides(sample, [self.degrees] * (1 if dims == 2 else 3), "affine")\n',
+        "",
+    ),
 ]

@@ -403,7 +403,8 @@ def test_a_side_without_partner_is_refused():
     lonely = _sided(("background", "left lung", "heart"))
     with pytest.raises(PrepareError, match="left lung"):
         flip.draw(np.random.default_rng(0), lonely)
-    named = build("transforms", {"flip": {"axes": ["left-right"], "chance": 1.0, "sides": {"left lung": "left lung"}}})
+    kept = {"left lung": "left lung", "heart": "heart"}
+    named = build("transforms", {"flip": {"axes": ["left-right"], "chance": 1.0, "sides": kept}})
     assert named.draw(np.random.default_rng(0), lonely).relabel == {}
     classes = Question("classification", "side", ("left", "right"))
     assert not flip.suits(classes)
@@ -413,6 +414,49 @@ def test_a_side_without_partner_is_refused():
     labelled = Sample("a", lonely.images, labels={"laterality": "left"})
     with pytest.raises(PrepareError, match="laterality"):
         flip.draw(np.random.default_rng(0), labelled)
+
+
+@pytest.mark.answer("I6.3")
+def test_what_lies_on_one_side_is_mirrored_only_when_asked_for():
+    """The heart, its chambers (a mirrored left ventricle is no right one), and images that show one side."""
+    flip = build("transforms", {"flip": {"axes": ["left-right"], "chance": 1.0}})
+    asked = build("transforms", {"flip": {"axes": ["left-right"], "chance": 1.0, "one_sided": "mirror"}})
+    for classes in (("background", "lung", "heart"), ("background", "left ventricle", "right ventricle")):
+        with pytest.raises(PrepareError, match=classes[1] if "ventricle" in classes[1] else "heart"):
+            flip.draw(np.random.default_rng(0), _sided(classes))
+        assert not flip.suits(Question("segmentation", "label", classes, dense=True))
+        assert asked.draw(np.random.default_rng(0), _sided(classes)).relabel == {}
+    brain = _sided(("background", "left lateral ventricle", "right lateral ventricle"))
+    assert flip.draw(np.random.default_rng(0), brain).relabel == {"label": {1: 2, 2: 1}}
+    breast = Sample("a", brain.images, fields={"ImageLaterality": "L"})
+    with pytest.raises(PrepareError, match="ImageLaterality"):
+        flip.draw(np.random.default_rng(0), breast)
+    assert isinstance(asked.draw(np.random.default_rng(0), breast), Spatial)
+    both = Sample("a", brain.images, fields={"ImageLaterality": "B"})
+    assert isinstance(flip.draw(np.random.default_rng(0), both), Spatial)
+
+
+@pytest.mark.answer("I6.3")
+def test_a_half_turn_is_no_mirror_and_does_not_bring_left_to_right_unasked():
+    """It leaves names as they are; where a name is a side, only the anatomy around would still tell, so it is refused."""
+    sides = ("background", "left hippocampus", "right hippocampus")
+    half = {"degrees": [0, 0, 180], "quarter_turns": True}
+    for transform in ({"rotate": half}, {"affine": {"degrees": 120}}):
+        made = build("transforms", transform)
+        with pytest.raises(PrepareError, match="left hippocampus"):
+            made.draw(np.random.default_rng(0), _sided(sides))
+        assert not made.suits(Question("segmentation", "label", sides, dense=True))
+        made.draw(np.random.default_rng(0), _sided(("background", "anterior", "posterior")))
+    asked = build("transforms", {"rotate": {**half, "turned_sides": "keep"}})
+    turned = [asked.draw(np.random.default_rng(seed), _sided(sides)) for seed in range(9)]
+    moved = [each for each in turned if isinstance(each, Spatial)]
+    assert moved and all(each.relabel == {} and np.linalg.det(each.matrix) > 0 for each in moved)
+    nodding = build("transforms", {"rotate": {"degrees": [180, 0, 0]}})  # about left-right: the left stays on the left
+    assert isinstance(nodding.draw(np.random.default_rng(0), _sided(sides)), Spatial)
+    for name in ("affine", "rotate", "shift", "scale", "shear", "crop"):
+        for seed in range(20):
+            drawn = build("transforms", name).draw(np.random.default_rng(seed), _sided(("background", "a", "b")))
+            assert isinstance(drawn, Spatial) and np.linalg.det(drawn.matrix) > 0, "none of them mirrors"
 
 
 # ---------------------------------------------------------------- I6.4 draws

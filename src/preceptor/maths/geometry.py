@@ -164,7 +164,10 @@ def about_centre(linear: np.ndarray, shift: Sequence[float], shape: Sequence[int
 
 
 def physical_map(
-    linear: np.ndarray, shift_mm: Sequence[float] | np.ndarray, spacing_mm: Sequence[float], shape: Sequence[int]
+    linear: np.ndarray,
+    shift_mm: Sequence[float] | np.ndarray,
+    spacing_mm: Sequence[float] | np.ndarray,
+    shape: Sequence[int],
 ) -> np.ndarray:
     """The voxel map of a linear change in millimetres about the middle of the grid, seen from the output.
 

@@ -9,11 +9,16 @@ from annotated_types import Ge, Le, Lt
 
 from preceptor.core.applied import Applied, Nothing, Spatial
 from preceptor.core.cohort import Sample
-from preceptor.maths.geometry import about_centre, rotation
+from preceptor.core.evidence import Question
+from preceptor.maths.geometry import physical_map, rotation
+from preceptor.prepare.sides import has_sides, refuse_turned_sides
 
 
 class Affine:
-    """Turns, scales and shifts the image about its middle, in millimetres: voxels need not be cubes.
+    """Turns, scales and shifts the image about its middle in one draw, in millimetres: voxels need not be cubes.
+
+    ``rotate``, ``scale``, ``shift`` and ``shear`` do one of these each, axis by axis where that is wanted; however many a
+    recipe lists, they become one map and one interpolation.
 
     Args:
         degrees: Largest turn about each axis (in a plane: about its normal); drawn evenly from plus to minus.
@@ -23,7 +28,10 @@ class Affine:
         chance: How often it happens.
 
     Returns:
-        From `draw`: a `Spatial`, or `Nothing`.
+        From `draw`: a `Spatial`, or `Nothing`. It never mirrors.
+
+    Raises:
+        PrepareError: Turns of a quarter or more meet a label or a structure that is a side; `rotate` can be asked for them.
 
     Source: none needed.
 
@@ -52,17 +60,22 @@ class Affine:
     def example(cls) -> Affine:
         return cls()
 
+    def suits(self, question: Question) -> bool:
+        """Whether the classes keep their meaning: no side in turns of a quarter or more."""
+        return self.degrees < 90 or not has_sides(question)
+
     def draw(self, rng: np.random.Generator, sample: Sample) -> Applied:
         if rng.random() >= self.chance:
             return Nothing()
         image = sample.reference
-        dims, spacing = image.space_dims, np.asarray(image.spacing_mm)
+        dims = image.space_dims
+        refuse_turned_sides(sample, [self.degrees] * (1 if dims == 2 else 3), "affine")
         drawn = rng.uniform(-1, 1, size=(1 if dims == 2 else 3) + 1 + dims)
         turns, size, shift = drawn[: -1 - dims], drawn[-1 - dims], drawn[-dims:] * self.shift_mm
         degrees = turns * self.degrees
         factor = (1 + self.scale) ** size if size > 0 else (1 - self.scale) ** -size
         # Seen from the output: what is to look larger is read from closer to the middle.
         linear = rotation(np.deg2rad(degrees)) / factor
-        matrix = about_centre(linear * spacing / spacing[:, None], -shift / spacing, image.shape)
+        matrix = physical_map(linear, shift, image.spacing_mm, image.shape)
         parameters = {"degrees": degrees.tolist(), "scale": float(factor), "shift_mm": shift.tolist()}
         return Spatial(matrix, parameters=parameters, fill=0.0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -14,34 +13,33 @@ from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.evidence import Question
 from preceptor.maths.geometry import ANATOMICAL_AXES, anatomical_axis, closest_axes, flip_map
+from preceptor.prepare.sides import exchanged, has_sides, refuse_laterality, refuse_side_labels
 
 _ARRAY_AXES = ("x", "y", "z")
-_OTHER_SIDE = {"left": "right", "right": "left", "lh": "rh", "rh": "lh", "l": "r", "r": "l"}
-_WORDS = re.compile(r"[a-z]+")
 
 
 class Flip:
     """Mirrors the image, each axis by its own throw of the dice.
 
-    A mirrored left hippocampus is a right one. So a flip along left-right exchanges structures whose names differ in
-    their side alone ("left lung" and "right lung"), and refuses a structure that has no partner, or a case whose label
-    is a side, unless `sides` says what becomes what.
+    A mirrored left hippocampus is a right one. So a flip along left-right exchanges structures whose names differ in their side
+    alone ("left lung" and "right lung"), and refuses what it would make wrong: a structure that has no partner, a label that is
+    a side, a record that says which side the image shows (ImageLaterality), and a structure that lies on one side of the body
+    (the heart and its chambers, the liver).
 
     Args:
-        axes: Anatomical axes (``left-right``, ``anterior-posterior``, ``superior-inferior``), found through the image's
-            affine; or ``x``, ``y``, ``z`` for array axes, for pictures that say nothing of
-            millimetres.
-        chance: Of each
-            axis.
-        sides: ``{structure: structure}`` that a mirror along left-right exchanges, both ways; a structure named with
-            itself stays. None finds pairs by their names.
+        axes: Anatomical axes (``left-right``, ``anterior-posterior``, ``superior-inferior``), found through the image's affine;
+            or ``x``, ``y``, ``z`` for array axes, for pictures that say nothing of millimetres.
+        chance: Of each axis.
+        sides: ``{structure: structure}`` that a mirror along left-right exchanges, both ways; a structure named with itself
+            stays. None finds pairs by their names.
+        one_sided: "refuse", or "mirror" organs that lie on one side and images of one side: asked for, then, and meant.
 
     Returns:
         From `draw`: a `Spatial` that is exact, or `Nothing`.
 
     Raises:
         RecipeError: An axis is none of these.
-        PrepareError: The image has no such axis, or a side has no partner.
+        PrepareError: The image has no such axis, a side has no partner, or something lies on one side.
 
     Source: none needed.
 
@@ -55,7 +53,11 @@ class Flip:
     reads_pixels = False
 
     def __init__(
-        self, axes: list[str], chance: Annotated[float, Ge(0), Le(1)] = 0.5, sides: dict[str, str] | None = None
+        self,
+        axes: list[str],
+        chance: Annotated[float, Ge(0), Le(1)] = 0.5,
+        sides: dict[str, str] | None = None,
+        one_sided: Literal["refuse", "mirror"] = "refuse",
     ) -> None:
         for axis in axes:
             if axis not in _ARRAY_AXES:
@@ -63,6 +65,7 @@ class Flip:
         self.axes = axes
         self.chance = chance
         self.sides = sides
+        self.one_sided = one_sided
 
     @classmethod
     def example(cls) -> Flip:
@@ -73,7 +76,7 @@ class Flip:
         if not any(self._is_left_right(axis) for axis in self.axes):
             return True
         if not question.dense:
-            return not any(_sided(name) for name in question.classes)
+            return not has_sides(question)
         try:
             self._exchanged(dict(enumerate(question.classes)))
         except PrepareError:
@@ -89,10 +92,15 @@ class Flip:
             return Nothing()
         relabel = {}
         if self._mirrors_sides(list(turned), sample):
-            self._refuse_sides(sample)
+            refuse_side_labels(sample)
+            if self.one_sided == "refuse":
+                refuse_laterality(sample)
             relabel = {mask: self._exchanged(values) for mask, values in sample.mask_values.items()}
             relabel = {mask: values for mask, values in relabel.items() if values}
         return Spatial(flip_map(image.shape, list(turned)), relabel=relabel, parameters={"flip": chosen}, fill=0.0)
+
+    def _exchanged(self, values: Mapping[int, str]) -> dict[int, int]:
+        return exchanged(values, self.sides, one_sided=self.one_sided == "mirror")
 
     def _is_left_right(self, axis: str) -> bool:
         return axis == "x" or (axis not in _ARRAY_AXES and _anatomical(axis) == 0)
@@ -121,37 +129,6 @@ class Flip:
         axes = closest_axes(image.affine_mm, image.space_dims)
         return any(axes[axis][0] == 0 for axis in turned)
 
-    def _refuse_sides(self, sample: Sample) -> None:
-        for name, value in sample.labels.items():
-            if isinstance(value, str) and _sided(value):
-                raise PrepareError(
-                    f"the label '{name}' is a side, which a mirror along left-right makes wrong",
-                    where=f"case {sample.key}, augment.flip",
-                    expected="a label that a mirrored image keeps",
-                    remedy="flip along other axes only",
-                    code="flip_side_label",
-                )
-
-    def _exchanged(self, values: Mapping[int, str]) -> dict[int, int]:
-        """``{value: value}`` of the structures that trade places."""
-        by_name = {_normal(name): value for value, name in values.items()}
-        given = {_normal(a): _normal(b) for a, b in (self.sides or {}).items()}
-        given |= {b: a for a, b in given.items()}
-        exchanged = {}
-        for name, value in by_name.items():
-            partner = given.get(name) or (_mirrored(name) if _sided(name) else name)
-            if partner not in by_name:
-                raise PrepareError(
-                    f"the structure '{values[value]}' is on one side, and there is none for the other",
-                    where="augment.flip",
-                    expected="structures in pairs, or `sides` to say what a mirror makes of each",
-                    remedy=f"flip along other axes only, or give flip.sides, such as {{{values[value]}: {values[value]}}}",
-                    code="flip_side_structure",
-                )
-            if by_name[partner] != value:
-                exchanged[value] = by_name[partner]
-        return exchanged
-
 
 def _anatomical(name: str) -> int:
     try:
@@ -163,15 +140,3 @@ def _anatomical(name: str) -> int:
             expected=f"one of {', '.join(ANATOMICAL_AXES)}, x, y, z",
             code="flip_axis_unknown",
         ) from None
-
-
-def _normal(name: str) -> str:
-    return " ".join(_WORDS.findall(name.lower())) or name
-
-
-def _sided(name: str) -> bool:
-    return any(word in _OTHER_SIDE for word in _normal(name).split())
-
-
-def _mirrored(name: str) -> str:
-    return " ".join(_OTHER_SIDE.get(word, word) for word in name.split())
