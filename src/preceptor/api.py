@@ -527,6 +527,47 @@ def demo(out: str | Path = "demo", *, fresh: bool = False, stream: TextIO | None
     }
 
 
+def synthesise(
+    kind: str,
+    out: str | Path,
+    *,
+    cases: int = 200,
+    format: str = "nifti",  # noqa: A002  the command line's own word
+    seed: int = 0,
+    set: Sequence[str] = (),  # noqa: A002
+    workers: int = 1,
+    fresh: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Cohort:
+    """Draw a study of phantoms whose truth is known.
+
+    Args:
+        kind: A name that `preceptor list phantoms` shows.
+        out: The study's folder; begun before, it goes on where it stopped.
+        cases: How many.
+        format: ``nifti``, ``png`` or ``dicom``.
+        seed: Everything drawn follows from it.
+        set: The kind's settings, each ``name=value``.
+        workers: Processes that draw; the bytes are the same with any number.
+        fresh: Start anew where an earlier study of phantoms lies.
+        progress: Told ``(done, total)``.
+
+    Returns:
+        The cohort, whose table is ``cohort.csv`` in the folder.
+
+    Raises:
+        RecipeError: There is no such kind or setting, or the format can't hold its images.
+        CohortError: The folder holds something else.
+    """
+    from .intake.synthesis import Order, forget, synthesise
+    from .recipe.settings import named_settings
+
+    order = Order(named_settings("phantoms", kind, set), cases, format, seed)  # type: ignore[arg-type]
+    if fresh:
+        forget(Path(out))
+    return synthesise(order, Path(out), workers=workers, progress=progress)
+
+
 def packaged_recipe(name: str) -> Path:
     """A recipe that comes with the package: inside it once installed, in the repository before."""
     here = Path(__file__).parent

@@ -26,6 +26,7 @@ VERBS = {
     "checklist": ("checklist:checklist", "Fill a reporting checklist, model card or data sheet from a run's record."),
     "readers": ("readers:readers", "Reader studies: allocate cases to readers, analyse their answers."),
     "audit": ("audit:audit", "Seek shortcuts in a finished run: site, scanner, sex, borders, corners, labels."),
+    "synthesise": ("synthesise:synthesise", "Draw a study of phantoms whose truth is known: NIfTI, PNG or DICOM."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
     "show": ("show:show", "Show a plug-in's documentation and parameters, or what a bundle holds."),

@@ -1,4 +1,4 @@
-"""The twelve contracts: what a file in each plug-in folder must hold.
+"""The thirteen contracts: what a file in each plug-in folder must hold.
 
 A plug-in is one public class in one file; the file's name is its name in a recipe. The constructor's signature is the
 recipe's schema: every parameter is annotated (``int``, ``float``, ``bool``, ``str``, ``list[...]``, ``dict[...]``,
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from .batch import Batch, Directive, EpochEnd, Index, Step
 from .cohort import Case, Cohort, Sample
+from .drawn import Drawn, Turn
 from .errors import Problem
 from .evidence import Evidence, Finding, Predictions, Question, Verdict
 
@@ -98,6 +99,17 @@ class Dataset(Protocol):
 
     @property
     def cohort_root(self) -> Path: ...
+
+
+@runtime_checkable
+class Phantom(Protocol):
+    """``phantoms/``: what does a case look like whose truth is known because it was put there?
+
+    A pure function of the settings and the turn: every number comes from a generator of the turn, nothing from a
+    clock, a file or a global generator. Files, formats, the table and burned-in text are the synthesis' business.
+    """
+
+    def draw(self, turn: Turn) -> Drawn: ...
 
 
 @runtime_checkable
@@ -430,6 +442,7 @@ class Gate(Protocol):
 
 CONTRACTS: Mapping[str, Any] = {
     "datasets": Dataset,
+    "phantoms": Phantom,
     "checks": Check,
     "transforms": Transform,
     "tasks": Task,

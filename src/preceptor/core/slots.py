@@ -19,6 +19,7 @@ from .plugins import RESERVED, Nested
 #: Folder of each slot. Listing needs no import of what lies in it.
 FOLDERS: Mapping[str, str] = {
     "datasets": "preceptor.intake.datasets",
+    "phantoms": "preceptor.intake.phantoms",
     "checks": "preceptor.intake.checks",
     "transforms": "preceptor.prepare.transforms",
     "tasks": "preceptor.learn.tasks",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MR = "1.2.840.10008.5.1.4.1.1.4"
 _CR = "1.2.840.10008.5.1.4.1.1.1"
+_MICROSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.2"
 _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 
@@ -77,6 +78,27 @@ def write_radiograph(path: Path, grey: np.ndarray, spacing_mm: tuple[float, ...]
     data.PixelSpacingCalibrationDescription = "phantom"
     data.WindowCenter, data.WindowWidth = "500", "1000"
     _pixels(data, grey.T)
+    data.save_as(path, enforce_file_format=True)
+
+
+def write_colour_picture(path: Path, colours: np.ndarray, about: Mapping[str, Any]) -> None:
+    """Write a picture as a visible-light microscopic image.
+
+    Args:
+        path: The file.
+        colours: ``(3, x, y)`` uint8, x to the right and y down as displayed.
+        about: As in `write_mr_series`.
+    """
+    data = _identity(_MICROSCOPY, about, 1)
+    data.Modality = "GM"
+    data.ImageType = ["ORIGINAL", "PRIMARY"]
+    data.PatientOrientation, data.LossyImageCompression, data.Laterality = "", "00", ""
+    data.AcquisitionContextSequence = []
+    data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
+    data.Rows, data.Columns = colours.shape[2], colours.shape[1]
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+    pixels = np.ascontiguousarray(colours.transpose(2, 1, 0)).tobytes()
+    data.PixelData = pixels + b"\0" * (len(pixels) % 2)
     data.save_as(path, enforce_file_format=True)
 
 

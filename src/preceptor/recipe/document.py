@@ -118,6 +118,8 @@ def example_line(slot: str, name: str, cls: type) -> str:
         return f"{slot}: {{{', '.join(list(known)[:3])}, …}}"
     if slot in TABLES:
         return f"train: {{{slot[:-1]}: {given}}}"
+    if slot == "phantoms":
+        return f"cohort: {{synthetic: {{kind: {given}}}}}"
     section = next(key for key, each in SECTIONS.items() if each.slot == slot)
     return f"{section}: {'[' if SECTIONS[section].many else ''}{given}{']' if SECTIONS[section].many else ''}"
 

@@ -18,6 +18,7 @@ from .yaml import Path
 #: One plug-in of each slot, in words.
 ONE = {
     "datasets": "data set",
+    "phantoms": "phantom",
     "checks": "check",
     "transforms": "transform",
     "tasks": "task",

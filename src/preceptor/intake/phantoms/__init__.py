@@ -1,0 +1,1 @@
+"""Kinds of phantoms: a file each, found by its name."""
