@@ -6,11 +6,16 @@ import pytest
 import torch
 
 from preceptor.core.errors import RecipeError
+from preceptor.core.evidence import Question
 
 from .material import QUESTIONS
 from .plugins import each, example
 
 BATCH = 4
+
+ASKED = QUESTIONS | {
+    "time": Question("survival", "death", ("death",), exclusive=False, unit="months", times=(12.0, 24.0, 60.0))
+}
 
 
 def targets(question) -> tuple[torch.Tensor, tuple[int, ...]]:
@@ -18,7 +23,9 @@ def targets(question) -> tuple[torch.Tensor, tuple[int, ...]]:
     generator = torch.Generator().manual_seed(1)
     space = (6, 5, 4) if question.dense else ()
     count = len(question.classes)
-    if question.is_regression:
+    if question.task == "survival":  # time, event, interval
+        target = torch.tensor([[8.0, 1, 0], [20.0, 1, 1], [0.0, 0, 0], [70.0, 1, 3]])
+    elif question.is_regression:
         target = torch.randn(BATCH, 1, generator=generator)
     elif question.exclusive:
         target = torch.randint(0, count, (BATCH, *space), generator=generator)
@@ -35,7 +42,7 @@ def asked(name: str):
     """Every question the objective fits, with its output and target."""
     objective = example("objectives", name)
     found = []
-    for title, question in QUESTIONS.items():
+    for title, question in ASKED.items():
         try:
             width = objective.width(question)
         except RecipeError:
@@ -114,6 +121,10 @@ def test_decodes_to_what_was_asked(slot, name):
             assert ((probability >= 0) & (probability <= 1)).all(), title
             if question.exclusive:
                 torch.testing.assert_close(probability.sum(1), torch.ones_like(probability[:, 0]), msg=title)
+        if decoded.survival is not None:
+            assert decoded.survival.shape == (BATCH, len(question.times)), title
+            assert ((decoded.survival > 0) & (decoded.survival < 1)).all(), title
+            assert (decoded.survival.diff(dim=1) < 0).all(), title
         if decoded.uncertainty is not None:
             assert decoded.uncertainty.shape == (BATCH, *output.shape[2:]), title
             assert ((decoded.uncertainty >= 0) & (decoded.uncertainty <= 1)).all(), title
@@ -123,6 +134,15 @@ def test_decodes_to_what_was_asked(slot, name):
 def test_an_answer_nearer_the_truth_costs_less(slot, name):
     """A loss of the wrong sign, or one that reads the classes in another order than it decodes, fails here."""
     for title, question, objective, output, target in asked(name):
+        if question.task == "survival":
+            right = torch.tensor([[9.0], [-9.0]])
+            if output.shape[1] > 1:
+                right = 8.0 * torch.nn.functional.one_hot(target[:2, 2].long(), output.shape[1]) - 4
+            # A case is held against the others, so that the sum tells.
+            assert objective.loss(right, target[:2]).sum() < objective.loss(-right, target[:2]).sum(), title
+            risk = objective.decode(right, question).probability[:, 0]
+            assert risk[0] > risk[1], title
+            continue
         if question.is_regression:
             rest = torch.zeros(2, output.shape[1] - target.shape[1])  # what else an objective foretells (its noise)
             right, wrong = torch.cat([target[:2], rest], 1), torch.cat([target[:2] + 5, rest], 1)
@@ -154,7 +174,7 @@ def test_a_weight_of_one_changes_nothing_and_a_weight_of_nought_leaves_out(slot,
         torch.testing.assert_close(objective.loss(output, target, half), objective.loss(moved, target, half), msg=title)
 
 
-@pytest.mark.parametrize("title", QUESTIONS)
+@pytest.mark.parametrize("title", ASKED)
 def test_every_question_has_an_objective(title):
     from preceptor.core.slots import names
 

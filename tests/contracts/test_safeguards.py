@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from preceptor.core.evidence import Question
 from preceptor.core.plugins import Pass, Prediction
 from preceptor.core.state import put_together, take_apart
 
-from .material import QUESTIONS, predictions, sample, samples
+from .material import QUESTIONS, sample, samples
+from .measured import MEASURED, predictions
 from .plugins import each, example
+
+SURVIVAL = Question("survival", "death", ("death",), exclusive=False, unit="months", times=(6.0, 12.0, 24.0))
 
 
 def suiting(name: str):
     """The questions it is made for; all, where it does not say."""
     safeguard = example("safeguards", name)
     says = getattr(safeguard, "suits", lambda question: True)
-    return [question for question in QUESTIONS.values() if says(question)]
+    return [question for question in (*QUESTIONS.values(), SURVIVAL) if says(question)]
 
 
 def ready(name: str, question, folder):
@@ -32,7 +37,10 @@ def ready(name: str, question, folder):
 
 def fitted(safeguard, question, folder):
     """The state; what reads features is handed the plain answers to any role too."""
-    given = predictions(question, folder)
+    given = predictions(MEASURED["time"] if question == SURVIVAL else question, folder)
+    if given.features is None:
+        rng = np.random.default_rng(7)
+        given = replace(given, features=rng.normal(0, 1, (len(given), 1, 4)).astype(np.float32))
     further = [lambda role: given] if getattr(safeguard, "reads_features", False) else []
     return safeguard.fit(given, lambda role="train": samples(), *further)
 

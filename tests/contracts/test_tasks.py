@@ -87,6 +87,8 @@ def _labels(task) -> dict:
     question = task.question
     if question.dense:
         return {}
+    if question.task == "survival":
+        return dict.fromkeys(question.follow_up_columns, 1.0)
     if question.is_regression:
         return {question.target: 61.5}
     if question.exclusive:

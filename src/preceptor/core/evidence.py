@@ -27,9 +27,12 @@ class Question:
         exclusive: Whether the classes exclude each other (softmax) or not (sigmoid).
         dense: Whether there is an answer per voxel.
         values: For dense answers, the value in the file that each class is written as, in the order of `classes`.
-        unit: Unit of a regressed quantity.
+        unit: Unit of a regressed quantity, or of time.
         numbered: For dense answers of one structure: its objects are numbered in the file, and every value above 0 is
             an object of it.
+        times: For survival, the ascending times at which curves are stored, in `unit`.
+        follow_up: For survival, the names of the labels (or fields) that hold the time of follow-up and whether it ended
+            with the event; by default ``<target>_time`` and ``<target>_event``.
     """
 
     task: str
@@ -40,6 +43,18 @@ class Question:
     values: tuple[int, ...] = ()
     unit: str = ""
     numbered: bool = False
+    times: tuple[float, ...] = ()
+    follow_up: tuple[str, ...] = ()
+
+    @property
+    def curve_columns(self) -> tuple[str, ...]:
+        """``survival_<time>`` for each of `times`: the columns in which a survival curve is stored."""
+        return tuple(f"survival_{time:.12g}" for time in self.times)
+
+    @property
+    def follow_up_columns(self) -> tuple[str, ...]:
+        """Names of the time of follow-up and of whether it ended with the event."""
+        return self.follow_up or (f"{self.target}_time", f"{self.target}_event")
 
     @property
     def is_regression(self) -> bool:
@@ -74,7 +89,7 @@ class Predictions:
     * ``survival``: ``truth_time`` of follow-up (in ``question.unit``) and ``truth_event``, 1 where it ended with the
       event and 0 where without (NaN: unknown); ``answer``, a risk score, higher meaning sooner; ``survival_<time>``, the
       predicted share without the event at that time, where the model has curves. The cohort's training cases may hold
-      the labels ``<question.target>_time`` and ``<question.target>_event``: the censoring is then estimated on them.
+      ``question.follow_up_columns``: the censoring is then estimated on them.
     * ``counting`` and ``regression``: numbers in ``truth`` and ``answer``, in ``question.unit``.
     * ``localisation``: JSON lists in ``truth`` and ``answer`` of ``{"box": [low corner…, high corner…]}`` or ``{"point":
       […]}``, with ``label`` where there are several classes and ``score`` in the answer; in ``question.unit`` (``mm`` or

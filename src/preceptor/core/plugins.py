@@ -80,11 +80,14 @@ class Decoded(NamedTuple):
         probability: ``(batch, class, *space)`` probabilities, or ``(batch, quantity)`` values for regression.
         uncertainty: ``(batch, *space)`` in 0..1 where the objective defines one (evidential), else None.
         variance: ``(batch, quantity)`` of the noise around the value where the objective foretells one (gaussian).
+        survival: ``(batch, time)`` share without the event at each of the question's times where the objective foretells
+            curves (logistic_hazard); `probability` is then ``(batch, 1)``, the risk.
     """
 
     probability: Tensor
     uncertainty: Tensor | None = None
     variance: Tensor | None = None
+    survival: Tensor | None = None
 
 
 @runtime_checkable
@@ -320,7 +323,8 @@ class Prediction:
     Args:
         key: The case.
         question: What was asked.
-        probability: ``(class,)``, ``(quantity,)`` for regression; None when dense.
+        probability: ``(class,)``, ``(quantity,)`` for regression, ``(1,)`` the risk (higher is sooner) for survival; None
+            when dense.
         label: ``(*space,)`` uint8 class index on the prepared grid; None unless dense.
         top_probability, doubt: ``(*space,)`` uint8 (255 = 1.0) of the labelled class and of the uncertainty; dense
         only.
@@ -346,6 +350,8 @@ class Prediction:
             where there is one per voxel.
         pass_agreement: ``(structure,)`` mean Dice between every two of the dense answers of all members and passes,
             where there are several; NaN where none found the structure.
+        survival: ``(time,)`` foretold share without the event at each of the question's times, where the objective or a
+            safeguard (baseline_hazard) gives curves.
     """
 
     key: str
@@ -368,6 +374,7 @@ class Prediction:
     features: np.ndarray | None = None
     outputs: np.ndarray | None = None
     pass_agreement: np.ndarray | None = None
+    survival: np.ndarray | None = None
 
     @property
     def data_uncertainty(self) -> float:

@@ -72,6 +72,9 @@ def merge(answers: Sequence[Prediction]) -> Prediction:
     given = [each.probability for each in answers if each.probability is not None]
     if given:
         merged.probability = np.mean(given, axis=0)
+    curves = [each.survival for each in answers if each.survival is not None]
+    if curves:
+        merged.survival = np.mean(curves, axis=0)
     if all(each.label is not None for each in answers):
         _vote(merged, answers)
     merged.uncertainty = float(np.mean([each.uncertainty for each in answers]))

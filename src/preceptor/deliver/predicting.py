@@ -263,6 +263,10 @@ def _row(bundle: Bundle, prediction: Prediction, original: Sample | None, out: P
 
 def _answer(prediction: Prediction) -> dict[str, Any]:
     question, given = prediction.question, prediction.probability
+    if question.task == "survival":
+        curve = [None] * len(question.times) if prediction.survival is None else [float(s) for s in prediction.survival]
+        risk = None if given is None else float(given[0])
+        return {"answer": risk, **dict(zip(question.curve_columns, curve, strict=True)), "unit": question.unit}
     if question.is_regression:
         return {"answer": None if given is None else float(given[0]), "unit": question.unit}
     values = [float("nan")] * len(question.classes) if given is None else [float(each) for each in given]

@@ -114,6 +114,9 @@ def _predict_whole(
         prediction.pass_uncertainty = torch.stack(own).double().cpu().numpy()
     elif not question.is_regression:
         prediction.uncertainty = float(_entropy(probability, question.exclusive))
+    curves = [answer.survival[0] for answer in answers if answer.survival is not None]
+    if curves:
+        prediction.survival = torch.stack(curves).mean(0).double().cpu().numpy()
     noise = [answer.variance[0] for answer in answers if answer.variance is not None]
     if noise:
         prediction.pass_variance = torch.stack(noise).double().cpu().numpy()

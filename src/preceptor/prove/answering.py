@@ -208,6 +208,8 @@ def _row(prediction: Prediction, case: Case, sample: Sample, cohort: Cohort, tas
         return row
     probability = np.asarray(prediction.probability, dtype=float)
     target = np.asarray(task.encode(sample)[question.target])
+    if question.task == "survival":
+        return row | _followed(prediction, target)
     if question.is_regression:
         return row | {"truth": float(target[0]), "answer": float(probability[0])}
     row |= {f"probability_{name}": float(value) for name, value in zip(question.classes, probability, strict=True)}
@@ -218,6 +220,17 @@ def _row(prediction: Prediction, case: Case, sample: Sample, cohort: Cohort, tas
     truths = {name: None if np.isnan(value) else int(value) for name, value in labelled}
     answers = {name: int(value >= 0.5) for name, value in zip(question.classes, probability, strict=True)}
     return row | {"truth": json.dumps(truths), "answer": json.dumps(answers)}
+
+
+def _followed(prediction: Prediction, target: np.ndarray) -> dict[str, Any]:
+    """Follow-up, risk and the curve where there is one, as `Predictions` has them."""
+    # The shortest number that means this float32: 5.3 and not 5.300000190734863.
+    time, event = (float(str(each)) for each in target[:2])
+    row: dict[str, Any] = {"truth": float("nan"), "truth_time": time, "truth_event": event}
+    row["answer"] = float(np.asarray(prediction.probability)[0])
+    if prediction.survival is None:
+        return row
+    return row | dict(zip(prediction.question.curve_columns, map(float, prediction.survival), strict=True))
 
 
 def _dense(prediction: Prediction, case: Case, cohort: Cohort, task: Task, maps: Path | None) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import pandas
 
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import CohortError
+from preceptor.core.evidence import Question
+from preceptor.learn.follow_up import follow_up_of
 from preceptor.maths.intervals import Resamples
 from preceptor.maths.survival_curves import Steps, censoring_distribution
 from preceptor.maths.survival_measures import last_followed
@@ -88,7 +90,7 @@ class Followed:
                 expected="times from 0 on, events 0 or 1, and a prediction for every case with follow-up",
                 code="survival_values",
             )
-        trained = _trained(cohort, predictions.question.target)
+        trained = _trained(cohort, predictions.question)
         censoring = censoring_distribution(*trained) if len(trained[0]) else None
         whence = (
             f"chance to be followed estimated on {len(trained[0])} training cases"
@@ -177,11 +179,8 @@ def _curves(table: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return times, table[named].to_numpy(dtype=float).reshape(len(table), len(named))
 
 
-def _trained(cohort: Cohort, target: str) -> tuple[np.ndarray, np.ndarray]:
-    """Follow-up of the training cases, where the cohort's labels hold it."""
-    names = (f"{target}_time", f"{target}_event")
-    told = [tuple(case.labels.get(name) for name in names) for case in cohort if case.role == "train"]
-    known = [(float(time), float(event)) for time, event in told if time is not None and event is not None]
-    values = np.array(known, dtype=float).reshape(-1, 2)
-    values = values[~np.isnan(values).any(1)]
+def _trained(cohort: Cohort, question: Question) -> tuple[np.ndarray, np.ndarray]:
+    """Follow-up of the training cases, where the cohort holds it."""
+    told = [follow_up_of(case, question) for case in cohort if case.role == "train"]
+    values = np.array([each for each in told if each is not None], dtype=float).reshape(-1, 2)
     return values[:, 0], values[:, 1] == 1

@@ -17,11 +17,14 @@ def tuning_score(question: Question) -> tuple[Callable[[Sequence[Prediction], Se
     """The score of the tune cases and whether higher is better.
 
     Dense answers: mean Dice over structures and cases on the prepared grid, a structure absent from both counting 1.
-    Regression: mean absolute error. Otherwise: mean negative log-likelihood of what is labelled, which moves before
+    Regression: mean absolute error. Survival: negative log partial likelihood per event, over the tune cases as one risk
+    set. Otherwise: mean negative log-likelihood of what is labelled, which moves before
     a ranking does where tune cases are few.
     """
     if question.dense:
         return _mean_dice(len(question.classes)), True
+    if question.task == "survival":
+        return _partial_likelihood, False
     if question.is_regression:
         return _mean_absolute_error, False
     return (_likelihood if question.exclusive else _binary_likelihood), False
@@ -31,6 +34,8 @@ def score_name(question: Question) -> str:
     """What `tuning_score` measures, for the axis of a chart."""
     if question.dense:
         return "mean Dice"
+    if question.task == "survival":
+        return "negative log partial likelihood"
     return "mean absolute error" if question.is_regression else "negative log-likelihood"
 
 
@@ -68,3 +73,17 @@ def _binary_likelihood(predictions: Sequence[Prediction], truths: Sequence[Any])
 def _mean_absolute_error(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
     terms = [abs(float(np.asarray(p.probability)[0]) - float(t[0])) for p, t in zip(predictions, truths, strict=True)]
     return float(np.nanmean(terms)) if terms else 0.0
+
+
+def _partial_likelihood(predictions: Sequence[Prediction], truths: Sequence[Any]) -> float:
+    import torch
+
+    from preceptor.maths.survival_losses import cox
+
+    risk = torch.tensor(np.array([np.asarray(each.probability)[0] for each in predictions]), dtype=torch.float64)
+    followed = torch.tensor(np.array(truths, dtype=float))
+    known = ~followed.isnan().any(1)
+    if not (followed[known, 1] == 1).any():
+        return 0.0
+    terms = cox(risk[known], followed[known, 0], followed[known, 1] == 1, "efron")
+    return float(terms.sum() / (followed[known, 1] == 1).sum())

@@ -48,7 +48,7 @@ class MeanSquaredError:
         return cls()
 
     def width(self, question: Question) -> int:
-        if not question.is_regression:
+        if not question.is_number:
             raise misfit("mean_squared_error", question, "a task that asks for numbers", "take cross_entropy")
         return len(question.classes)
 

@@ -83,7 +83,7 @@ class Conformal:
     def suits(self, question: Question) -> bool:
         if self.by == "class":
             return question.exclusive and not question.dense and not question.is_regression
-        return question.exclusive or question.is_regression
+        return question.exclusive or question.is_number
 
     def fit(self, predictions: Predictions, samples: Callable[[], Iterator[Sample]]) -> dict[str, Any]:
         """The calibration quantile, or one for every group.
