@@ -112,7 +112,8 @@ class Run:
                 problems=errors,
             )
         if self.rehearse:
-            cohort = few_cases(cohort)
+            question = self.task.question
+            cohort = few_cases(cohort, event=question.follow_up_columns[1] if question.task == "survival" else None)
         write_problems(told, problems)
         cohort.write(stored)
         return cohort, problems
@@ -142,6 +143,7 @@ class Run:
     def _predict(self, cohort: Cohort, fitted: list[Fitted]) -> None:
         """Every group of fits that shares its roles answers its test, external and calibration cases together."""
         from preceptor.prove.comparing.baselines import write_baselines
+        from preceptor.prove.comparing.member_spread import answer_members, write_members
 
         from .deliver.group import write_group
         from .prove.answering import answer_cases, fit_safeguards
@@ -152,6 +154,7 @@ class Run:
             return
         answers: list[Predictions] = []
         baselines: list[Mapping[str, Predictions]] = []
+        alone: list[list[Predictions]] = []
         groups = voting_groups(fitted)
         for number, group in enumerate(groups):
             model = self.model(group)
@@ -176,13 +179,30 @@ class Run:
             write_group(self.folder, group, model.inputs, store.states, self._expected_input(members))
             self._explain(model, store, members, answers[-1], number, len(groups))
             baselines.append(self._baselines(members, store, group_name(group)))
+            alone.append(
+                answer_members(
+                    model,
+                    members.with_role("test", *self._chosen_on()),
+                    members,
+                    store,
+                    self.task,
+                    seed=self.recipe.seed,
+                    folder=self.folder,
+                    fit=group_name(group),
+                )
+            )
         write_baselines(self.folder, baselines)
+        write_members(self.folder, alone)
         write_predictions(self.folder, answers)
 
     def _answered_roles(self) -> list[str]:
         """Whose answers are stored: of those that are measured, and of those that an evaluator chooses something on."""
-        chosen_on = {getattr(build("evaluators", each), "fit_role", "test") for each in self.recipe.evaluate}
-        return sorted({"test", "external", "calibrate", *chosen_on})
+        return sorted({"test", "external", "calibrate", *self._chosen_on()})
+
+    def _chosen_on(self) -> set[str]:
+        """Roles on which evaluators choose something, such as a threshold."""
+        made = [build("evaluators", each) for each in self.recipe.evaluate]
+        return {each.fit_role for each in made if hasattr(each, "fit_role")}
 
     def _tell_predicting(self, total: int, done: int) -> None:
         self.journal.bar("predicting", done, total)
@@ -205,7 +225,8 @@ class Run:
         # Its epochs are no part of the run's journal.
         quiet = Journal(None, None)
         shop = replace(self._workshop(), folder=self.folder / "baselines" / "trained" / fit, journal=quiet)
-        trained = partial(plain_cnn, self.recipe, cohort, shop, seconds=120, most_epochs=5, cases=500)
+        seconds = 60 if self.task.question.dense else 120
+        trained = partial(plain_cnn, self.recipe, cohort, shop, seconds=seconds, most_epochs=5, cases=500)
         fits = len(cohort.views) == 1 and spec(self.recipe.network)[0] != "cnn"
         return answer_baselines(
             cohort,
@@ -239,6 +260,8 @@ class Run:
 
     def _judge(self, cohort: Cohort, problems: Sequence[Problem], seconds: float) -> None:
         from preceptor.prove.comparing.baselines import judge_baselines, read_baselines
+        from preceptor.prove.comparing.external import changes_within
+        from preceptor.prove.comparing.member_spread import member_spread, read_members, spread_facts
 
         from .prove.environment import write_environment
         from .prove.judging import judge
@@ -252,10 +275,18 @@ class Run:
             "rehearsal": self.rehearse,
         }
         write_environment(self.folder, facts)
-        evidence = judge(self.predictions, cohort, self.recipe.evaluate, self.recipe.gates, problems, facts)
+        predictions, asked = self.predictions, self.recipe.evaluate
+        evidence = judge(predictions, cohort, asked, [], problems, facts)
+        spreads = member_spread(read_members(self.folder, self.task.question), evidence, cohort, asked)
+        if spreads:
+            self.journal.say(f"alone and together: {spread_facts(spreads)}")
+        # Gates come last: they may ask for the change to the external cases, or for the spread over members.
+        evidence = replace(evidence, findings={**evidence.findings, **changes_within(evidence), **spreads})
+        verdicts = tuple(build("gates", each)(evidence) for each in self.recipe.gates)
+        evidence = replace(evidence, verdicts=verdicts)
         baselines = read_baselines(self.folder, self.task.question)
         if baselines:
-            beside = judge_baselines(baselines, self.predictions, evidence, cohort, self.recipe.evaluate)
+            beside = judge_baselines(baselines, predictions, evidence, cohort, asked)
             evidence = replace(evidence, facts={**evidence.facts, "baselines": beside})
             self.journal.say(f"beside baselines: {beside['summary']}")
         evidence.write(self.folder / "evidence.json")

@@ -201,9 +201,42 @@ def test_a_plain_cnn_is_trained_for_a_limited_time(tmp_path):
 
     store = shop.prepare(cohort)
     found = answer_baselines(cohort, store, shop.task, seed=0, folder=tmp_path / "run", cnn=cnn)
-    assert made == ["1 epochs on 10 cases within 0 s"]
+    assert made == ["1 batches of 8 from 10 cases, 0 s at most"], "the time is over after the first batch"
+    assert (tmp_path / "run/baselines/cnn/told.txt").read_text() == made[0]
     assert len(found["cnn"].role("test")) == len(cohort.with_role("test"))
     assert np.allclose(found["cnn"].probabilities().sum(1), 1)
+
+
+def test_a_plain_network_segments_too_and_says_for_how_long(placed, tmp_path):
+    """Bright blocks: a minute's worth of batches finds them, whatever network the recipe asks for."""
+    from preceptor.recipe.resolve import Recipe
+    from preceptor.recipe.schema import Train
+    from tests.learn.training import tiny_recipe, workshop
+
+    asked = {"segmentation": {"labels": {"block": 1}}}
+    generator = np.random.default_rng(5)
+    images, masks = generator.normal(0, 0.3, (36, 16, 16)), np.zeros((36, 16, 16), np.uint8)
+    for image, mask in zip(images, masks, strict=True):
+        row, column = generator.integers(1, 9, 2)
+        mask[row : row + 6, column : column + 6] = 1
+        image += 2 * mask
+    cohort = cohort_of(tmp_path / "data", images, masks=masks)
+    shop = workshop(tmp_path / "run", tiny_recipe(task=asked))
+    train = replace(Train(), batch_size=6, patch=[12, 12], optimizer={"adamw": {"lr": 2e-2}}, patches_per_case=4)
+    recipe = Recipe("tiny", 7, {}, asked, {"unet": {}}, ({"cross_entropy": {}},), train=train)
+    store = shop.prepare(cohort)
+
+    def cnn():
+        return baseline_models.plain_cnn(recipe, cohort, shop, seconds=60, most_epochs=3)
+
+    found = answer_baselines(cohort, store, shop.task, seed=0, folder=tmp_path / "run", cnn=cnn)
+    assert list(found) == ["mean_position", "cnn"]
+    write_baselines(tmp_path / "run", [found])
+    stored = read_baselines(tmp_path / "run", shop.task.question)
+    values = {name: judge(each, cohort, ["dice"], [])["dice"].value for name, each in stored.items()}
+    assert values["cnn"] > 0.8 > 0.5 > values["mean_position"]
+    beside = judge_baselines(stored, stored["cnn"], judge(stored["cnn"], cohort, ["dice"], []), cohort, ["dice"])
+    assert beside["definitions"]["cnn"].endswith("(36 batches of 6 from 18 cases, 60 s at most)")
 
 
 def test_features_of_a_missing_view_and_a_film():

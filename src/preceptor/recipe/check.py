@@ -189,6 +189,10 @@ def _training(train: Train, made: Mapping[str, list[Made]], report: Report) -> N
             )
 
 
+#: What a measure's name begins with where it is of the external cases, of their change, or of an ensemble's members.
+_BESIDES = ("external", "change", "members")
+
+
 def _gates(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Report) -> None:
     """A gate on a number that nobody measures would only be found out at the end of the run."""
     misspelt = any(problem.code == "section_unknown" for problem in report.problems)
@@ -199,7 +203,7 @@ def _gates(filled: Mapping[str, Any], made: Mapping[str, list[Made]], report: Re
         finding = each.settings.get("finding")
         if not isinstance(finding, str):
             continue
-        head = finding.partition(".")[0]
+        head = next((part for part in finding.split(".") if part not in _BESIDES), finding)
         if head not in measured:
             report.add(
                 (*each.path, "finding"),

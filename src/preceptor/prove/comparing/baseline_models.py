@@ -6,7 +6,7 @@ Each is fitted on the training cases alone and answers a prepared case as a trai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ Answer = Callable[[Sample, np.random.Generator | None], Prediction]
 
 #: Training cases that a forest or an atlas looks at: more change little and cost reading.
 _MOST_CASES = 3000
+#: Tune cases that a plain network is scored on after each epoch.
+_MOST_TUNED = 20
 #: Longest side of an atlas.
 _ATLAS_SIDE = 64
 _VOXELS_KEPT = 4096
@@ -142,44 +144,69 @@ def mean_position(cohort: Cohort, store: Any, task: Task, seed: int) -> Answer:
     return answer
 
 
+#: A plain network of some 30,000 weights where there is an answer per voxel.
+_SMALL_UNET = {"unet": {"channels": [8, 16, 32], "convolutions": 1}}
+
+
 def plain_cnn(
     recipe: Any, cohort: Cohort, shop: Any, *, seconds: float, most_epochs: int = 20, cases: int = 2000
 ) -> tuple[Answer, str]:
-    """The network `cnn` with the recipe's own objective, without methods and augmentation, for a limited time.
+    """A plain network with the recipe's own objective, without methods and augmentation, for a limited time.
+
+    It is the network `cnn` with its defaults, and a small `unet` where there is an answer per voxel.
 
     Args:
         recipe: Of the run.
         cohort: With its roles.
         shop: The run's workshop; the training writes below its ``baselines/``.
-        seconds: After which no further epoch begins. One epoch is always trained.
+        seconds: After which it learns from no further batch, in the middle of an epoch if need be. One batch is always
+            learnt from, and scoring the tune cases, of which twenty at most are taken, comes on top.
         most_epochs: At most.
         cases: Training cases, by lot where there are more.
 
     Returns:
-        The answer, and in words how long it was trained.
+        The answer, and in words what it was trained on and for how long at most.
     """
     from preceptor.learn.fit import Training
     from preceptor.learn.model import Model
 
     kept = {case.key for case in training_cases(cohort, recipe.seed, cases)}
-    cohort = cohort.with_cases(case for case in cohort if case.role not in ("train", "adapt") or case.key in kept)
+    kept |= {case.key for case in cohort.with_role("tune")[:_MOST_TUNED]}
+    cohort = cohort.with_cases(
+        case for case in cohort if case.role not in ("train", "adapt", "tune") or case.key in kept
+    )
+    network = _SMALL_UNET if shop.task.question.dense else {"cnn": {}}
     plain = replace(
-        recipe, network={"cnn": {}}, methods=(), augment=(), strategy={"once": {}},
+        recipe, network=network, methods=(), augment=(), strategy={"once": {}},
         train=replace(recipe.train, epochs=most_epochs),
     )  # fmt: skip
     shop = replace(shop, folder=Path(shop.folder) / "baselines" / "cnn", networks={})
-    training = Training(plain, cohort, shop, shop.folder / "fits" / "0", (0,), None)
-    began = time.monotonic()
+    deadline = time.monotonic() + seconds
+
+    class Limited(Training):
+        """An epoch ends when the time is over."""
+
+        batches = 0
+
+        def _batches(self) -> Iterator[Any]:
+            for batch in super()._batches():
+                self.batches += 1
+                yield batch
+                if time.monotonic() >= deadline:
+                    return
+
+    training = Limited(plain, cohort, shop, shop.folder / "fits" / "0", (0,), None)
     try:
         training.resume()
-        while training.epoch < most_epochs and (training.epoch == 0 or time.monotonic() - began < seconds):
+        while training.epoch < most_epochs and (training.epoch == 0 or time.monotonic() < deadline):
             training.run_epoch()
         training.finish()
     finally:
         training.taps.remove()
     weights = shop.folder / "fits" / "0" / "best"
     model = Model.load(plain, shop.task.question, training.inputs, [weights], device=shop.fabric.device)
-    told = f"{training.epoch} epochs on {len(kept)} cases within {seconds:g} s"
+    number = len(cohort.with_role("train"))
+    told = f"{training.batches} batches of {plain.train.batch_size} from {number} cases, {seconds:g} s at most"
     return (lambda sample, voxels: model(sample, voxels=voxels)), told
 
 

@@ -11,6 +11,7 @@ import pandas
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import PreceptorError
 from preceptor.core.evidence import Evidence, Predictions, Question
+from preceptor.core.files import write_aside
 from preceptor.core.plugins import Task
 from preceptor.core.slots import spec
 from preceptor.prove.answering import answer_cases
@@ -25,8 +26,11 @@ DEFINITIONS = {
     "mean": "answers every case with the mean of the training cases, without looking at it",
     "forest": "a random forest on brightness, histogram and a thumbnail of the image",
     "mean_position": "every structure where it lay in the training cases on average, without looking at the image",
-    "cnn": "a plain convolutional network without methods or augmentation, trained for a limited time",
+    "cnn": "a plain small convolutional network without methods or augmentation, trained for a limited time",
 }
+
+#: What a trained baseline was trained on, and for how long at most, in words.
+_TOLD = "told.txt"
 
 
 def answer_baselines(
@@ -61,11 +65,13 @@ def answer_baselines(
     makers: dict[str, Callable[[], baseline_models.Answer]] = {}
     if question.dense and question.task == "segmentation":
         makers["mean_position"] = lambda: baseline_models.mean_position(cohort, store, task, seed)
+        if cnn is not None:
+            makers["cnn"] = lambda: _trained(cnn, folder, tell)
     elif not question.dense and (question.is_number or not question.is_regression):
         makers["mean" if question.is_number else "majority"] = lambda: baseline_models.most_common(cohort, task)
         makers["forest"] = lambda: baseline_models.forest(cohort, store, task, seed, cases)
         if cnn is not None:
-            makers["cnn"] = lambda: cnn()[0]
+            makers["cnn"] = lambda: _trained(cnn, folder, tell)
     found = {}
     for name, make in makers.items():
         if tell is not None:
@@ -74,6 +80,25 @@ def answer_baselines(
         answer = make()
         found[name] = answer_cases(answer, cases, cohort, store, task, seed=seed, fit=fit, maps=maps)
     return found
+
+
+def _trained(
+    cnn: Callable[[], tuple[baseline_models.Answer, str]], folder: Path, tell: Callable[[str], None] | None
+) -> baseline_models.Answer:
+    """The trained network; what it was trained on, and for how long, is kept beside its answers."""
+    answer, told = cnn()
+    if tell is not None:
+        tell(f"baseline cnn: {told}")
+    place = folder / "baselines" / "cnn" / _TOLD
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with write_aside(place) as aside:
+        aside.write_text(told, encoding="utf-8")
+    return answer
+
+
+def _definition(name: str, given: Predictions) -> str:
+    told = given.folder / _TOLD
+    return f"{DEFINITIONS[name]} ({told.read_text(encoding='utf-8')})" if told.exists() else DEFINITIONS[name]
 
 
 def write_baselines(folder: Path, groups: Sequence[Mapping[str, Predictions]]) -> None:
@@ -129,7 +154,7 @@ def judge_baselines(
         measures[measure] = row
     return {
         "measures": measures,
-        "definitions": {name: DEFINITIONS[name] for name in baselines},
+        "definitions": {name: _definition(name, given) for name, given in baselines.items()},
         "summary": _summary(measures),
         "beaten": _beaten(measures),
     }

@@ -38,6 +38,8 @@ def title_of(finding: str) -> str:
     """A finding's name as a heading: what its evaluator calls itself, its part, whether of external cases."""
     if finding.startswith("change."):
         return f"{title_of(finding.removeprefix('change.'))}, change from the internal cohort"
+    if finding.startswith("members."):
+        return f"{title_of(finding.removeprefix('members.'))}, members one by one"
     head, _, part = finding.removeprefix("external.").partition(".")
     title = called("evaluators", head) + (f": {words(part)}" if part else "")
     return f"{title}, external cases" if finding.startswith("external.") else title
