@@ -11,7 +11,7 @@ from preceptor.core.errors import PrepareError
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from preceptor.core.slots import build
 from preceptor.maths.geometry import about_centre, flip_map, rotation
-from preceptor.maths.warps import control_points, spread
+from preceptor.maths.warps import control_points, field_at, spread
 from preceptor.prepare import compose as module
 from preceptor.prepare.compose import apply_spatial, compose, prepare_sample, resample_like, split_by_grid
 
@@ -197,7 +197,7 @@ def test_a_displacement_that_is_turned_afterwards_is_carried_over(dims):
 def _apply(spatial, places, shape):
     moved = places
     if spatial.displacement is not None:
-        moved = places + module._at(spatial.displacement, places, shape)
+        moved = places + field_at(spatial.displacement.control, places, shape)
     flat = moved.reshape(len(shape), -1)
     return (spatial.matrix[:-1, :-1] @ flat + spatial.matrix[:-1, -1:]).reshape(places.shape)
 

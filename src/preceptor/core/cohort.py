@@ -15,6 +15,7 @@ from .image import Image
 from .plain import is_missing
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas
 
 ROLES = ("train", "tune", "calibrate", "test", "adapt", "external")
@@ -64,6 +65,9 @@ class Sample:
         fields: As in `Case`.
         mask_values: ``{mask: {value in the file: what it means}}`` declared by the task, for transforms that must
             know sides or structures.
+        points: ``{name: (point, axis)}`` places in voxels of the reference's grid, where whole numbers are the middles of voxels.
+            They move with the image, and may leave its grid.
+        boxes: ``{name: (box, 2, axis)}`` lowest and highest corner, in the same voxels.
     """
 
     key: str
@@ -72,6 +76,8 @@ class Sample:
     labels: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     mask_values: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    points: Mapping[str, np.ndarray] = field(default_factory=dict)
+    boxes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def reference(self) -> Image:

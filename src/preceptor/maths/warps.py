@@ -62,6 +62,31 @@ def spread(control: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return field
 
 
+def field_at(control: np.ndarray, places: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """A field given at control points, at any places of the grid; beyond the grid it stays what it is at the edge.
+
+    Args:
+        control: ``(axis, *points)``.
+        places: ``(axis, *any)`` in voxels of the grid.
+        shape: Of the grid that the control points span.
+
+    Returns:
+        ``(axis, *any)`` float64.
+    """
+    from scipy.interpolate import CubicSpline
+
+    weights = [
+        CubicSpline(np.linspace(0, max(size - 1, 1), number), np.eye(number), bc_type="natural")(
+            np.clip(place.reshape(-1), 0, max(size - 1, 1))
+        )
+        for place, size, number in zip(places, shape, control.shape[1:], strict=True)
+    ]
+    letters = "abc"[: len(shape)]
+    terms = ",".join(f"p{letter}" for letter in letters)
+    field = np.einsum(f"d{letters},{terms}->dp", control.astype(float), *weights)
+    return field.reshape(len(control), *places.shape[1:])
+
+
 def read_linear(source: Tensor, places: Tensor, first: Sequence[int]) -> Tensor:
     """Linear interpolation at given places.
 

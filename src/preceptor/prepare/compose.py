@@ -21,7 +21,9 @@ from preceptor.core.image import Image
 from preceptor.core.plugins import Transform
 from preceptor.maths.geometry import embed, same_grid, voxel_map
 from preceptor.maths.resampling import resample, resample_at
-from preceptor.maths.warps import control_points, spread
+from preceptor.maths.warps import control_points, field_at, spread
+
+from .points import moved_boxes, moved_points
 
 
 def prepare_sample(sample: Sample, steps: Sequence[Transform]) -> Sample:
@@ -51,6 +53,8 @@ def prepare_sample(sample: Sample, steps: Sequence[Transform]) -> Sample:
         sample,
         images={view: images[view] for view in sample.images},
         masks={name: masks[name] for name in dict.fromkeys((*sample.masks, *masks))},
+        points=parts[0].points,
+        boxes=parts[0].boxes,
     )
 
 
@@ -99,7 +103,8 @@ def split_by_grid(sample: Sample) -> Iterator[Sample]:
             others = [image for view, image in sample.images.items() if view not in together]
             own |= {name: mask for name, mask in masks.items() if not any(on_one_grid(mask, other) for other in others)}
         masks = {name: mask for name, mask in masks.items() if name not in own}
-        yield replace(sample, images=together, masks={name: own[name] for name in sample.masks if name in own})
+        part = replace(sample, images=together, masks={name: own[name] for name in sample.masks if name in own})
+        yield part if first else replace(part, points={}, boxes={})
         first = False
 
 
@@ -211,32 +216,17 @@ def _carry(moved: Displacement, then: Spatial, middle: Sequence[int], out: Seque
     own = (
         np.zeros((dims, *points))
         if then.displacement is None
-        else _at(then.displacement, control_points(points, out), out)
+        else field_at(then.displacement.control, control_points(points, out), out)
     )
     places = control_points(points, out) + own
     linear, shift = then.matrix[:-1, :-1], then.matrix[:-1, -1]
     reached = np.tensordot(linear, places, 1) + shift.reshape(-1, *[1] * dims)
-    return Displacement((own + np.tensordot(np.linalg.inv(linear), _at(moved, reached, middle), 1)).astype(np.float32))
-
-
-def _at(displacement: Displacement, places: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """A displacement at any places of the grid it spans; beyond the grid it stays what it is at the edge."""
-    whole = displacement.control.astype(float)
-    from scipy.interpolate import CubicSpline
-
-    weights = [
-        CubicSpline(np.linspace(0, max(size - 1, 1), number), np.eye(number), bc_type="natural")(
-            np.clip(place.reshape(-1), 0, max(size - 1, 1))
-        )
-        for place, size, number in zip(places, shape, whole.shape[1:], strict=True)
-    ]
-    letters = "abc"[: len(shape)]
-    terms = ",".join(f"p{letter}" for letter in letters)
-    return np.einsum(f"d{letters},{terms}->dp", whole, *weights).reshape(len(whole), *places.shape[1:])
+    carried = np.tensordot(np.linalg.inv(linear), field_at(moved.control, reached, middle), 1)
+    return Displacement((own + carried).astype(np.float32))
 
 
 def apply_spatial(sample: Sample, spatial: Spatial) -> Sample:
-    """Move every image and mask of one grid: linear for images, nearest for labels."""
+    """Move everything of one grid: images and dense quantities linearly, labels by the nearest, points and boxes with them."""
     reference = sample.reference
     shape, affine_mm = output_grid(reference, spatial)
     images = {
@@ -250,7 +240,13 @@ def apply_spatial(sample: Sample, spatial: Spatial) -> Sample:
             _refuse_other_dimensions(name, mask, reference)
             matrix = voxel_map(mask.affine_mm, reference.affine_mm, reference.space_dims) @ matrix
         masks[name] = mask.with_array(_moved(mask, spatial, matrix, shape, 0.0, spatial.relabel.get(name)), affine_mm)
-    return replace(sample, images=images, masks=masks)
+    return replace(
+        sample,
+        images=images,
+        masks=masks,
+        points={name: moved_points(points, spatial, shape) for name, points in sample.points.items()},
+        boxes={name: moved_boxes(boxes, spatial, shape) for name, boxes in sample.boxes.items()},
+    )
 
 
 def _refuse_other_dimensions(name: str, mask: Image, reference: Image) -> None:
