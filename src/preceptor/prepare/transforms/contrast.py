@@ -23,7 +23,7 @@ class Contrast:
     Returns:
         From `draw`: an `Intensity` that leaves the range no wider than it was, or `Nothing`.
 
-    Source: Isensee 2021, "nnU-Net", supplementary note 2, contrast augmentation.
+    Source: Isensee 2021, "nnU-Net", contrast augmentation.
 
     Example:
         >>> applied = Contrast(lowest=0.5, highest=0.5).draw(np.random.default_rng(0), Sample("a", {}))

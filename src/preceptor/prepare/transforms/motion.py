@@ -41,8 +41,7 @@ class Motion:
     Raises:
         PrepareError: The image has no such axis.
 
-    Source: Shaw 2019, "MRI k-space motion artefact augmentation: model robustness and task-specific uncertainty", MIDL,
-        section 2.
+    Source: Shaw 2019, "MRI k-space motion artefact augmentation: model robustness and task-specific uncertainty", MIDL.
 
     Example:
         >>> from preceptor.core.image import Image

@@ -35,7 +35,7 @@ class PoissonNoise:
     Returns:
         From `draw`: an `Intensity`, or `Nothing`.
 
-    Source: Barrett & Swindell 1981, "Radiological Imaging", section 3.2 (counting statistics); Cornish & Fisher 1938,
+    Source: Barrett & Swindell 1981, "Radiological Imaging" (counting statistics); Cornish & Fisher 1938,
         "Moments and cumulants in the specification of distributions", for many counts.
 
     Example:

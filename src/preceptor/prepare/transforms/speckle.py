@@ -27,8 +27,8 @@ class Speckle:
     Returns:
         From `draw`: an `Intensity`, or `Nothing`.
 
-    Source: Lee 1981, "Speckle analysis and smoothing of synthetic aperture radar images", CGIP 17:24, equation 1; for
-        ultrasound Wagner 1983, "Statistics of speckle in ultrasound B-scans".
+    Source: Lee 1981, "Speckle analysis and smoothing of synthetic aperture radar images", CGIP 17:24; for ultrasound
+        Wagner 1983, "Statistics of speckle in ultrasound B-scans", IEEE Trans Sonics Ultrason 30:156.
 
     Example:
         >>> applied = Speckle(sigma=0.2, zero=0.0).draw(np.random.default_rng(0), Sample("a", {}))
