@@ -492,6 +492,52 @@ def audit(
     return found
 
 
+def explain(
+    folder: str | Path,
+    *,
+    occlude: Sequence[str] = (),
+    streams: bool = False,
+    table: bool = False,
+    fields: Sequence[str] = (),
+    networks: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Ask a finished run what its answers rest on; see `preceptor.deliver.explaining.explain_run`.
+
+    Args:
+        folder: The run's; what is found is written into its ``explanations``, and its report anew.
+        occlude: Regions to cover, such as ``heart=mask:heart`` or ``corner=box:0-0.2,0-0.2``.
+        streams: Share the performance out among the views.
+        table: Ask which fields of the cohort tell of the truth.
+        fields: For `table`: which; none takes them all.
+        networks: Networks of the caller's own, by name.
+        settings: Of `explain_run`: margin_voxels, fill, most_cases, device, fresh, tell.
+
+    Returns:
+        What was asked: ``serial_occlusion``, ``stream_shares`` (`Finding`), ``table``.
+
+    Raises:
+        RecipeError: Nothing is asked, a region can't be understood, or the task does not allow the question.
+        CohortError: It was asked before, or the cohort has no such cases, masks or fields.
+        BundleError: The run is not finished.
+    """
+    from preceptor.prove.report.writing import write_report
+
+    from .deliver.explaining import explain_run
+
+    if not (occlude or streams or table):
+        raise RecipeError(
+            "nothing is asked",
+            expected="--occlude NAME=mask:MASK, --streams or --table",
+            remedy="maps of single cases are made by the recipe's section `explain`",
+            code="explain_nothing",
+        )
+    run = open_run(folder, networks=networks)
+    found = explain_run(run, occlude=occlude, streams=streams, table=table, fields=fields, **settings)
+    write_report(Path(folder))
+    return found
+
+
 def demo(out: str | Path = "demo", *, fresh: bool = False, stream: TextIO | None = sys.stderr) -> dict[str, Any]:
     """The whole path on phantoms made on the spot: check, train, prove, seal, predict, refuse.
 

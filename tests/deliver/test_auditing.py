@@ -11,8 +11,9 @@ import pytest
 from preceptor import api
 from preceptor.cli import main
 from preceptor.core.errors import BundleError, RecipeError
-from preceptor.deliver.auditing import Originals, audit_run, read_target
+from preceptor.deliver.auditing import audit_run, read_target
 from preceptor.deliver.group import prepare_states, read_groups, with_states
+from preceptor.deliver.members import Originals
 
 from .sealed import dense_run, two_view_run
 

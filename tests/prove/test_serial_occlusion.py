@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from preceptor.core.cohort import Case, Cohort, Sample
-from preceptor.core.errors import CohortError
+from preceptor.core.errors import CohortError, RecipeError
 from preceptor.core.evidence import Question
 from preceptor.core.image import Image
 from preceptor.core.plugins import Prediction
-from preceptor.prove.explaining.serial_occlusion import BoxRegion, MaskRegion, serial_occlusion
+from preceptor.prove.explaining.cohort_table import cohort_table
+from preceptor.prove.explaining.serial_occlusion import AtlasRegion, BoxRegion, MaskRegion, serial_occlusion
 from preceptor.prove.explaining.stream_shares import stream_shares
 
 QUESTION = Question("classification", "disease", ("healthy", "ill"))
@@ -121,3 +122,34 @@ def test_planted_shares_of_two_views_are_recovered():
     assert abs(alone.parts["b"].value - (alone.value - 0.5)) < 1e-9 and abs(alone.parts["a"].value) < 1e-9
     low, high = alone.parts["b"].interval
     assert low < alone.parts["b"].value < high
+
+
+def test_an_atlas_is_found_on_every_grid_by_its_place_in_space():
+    """Written in 2 mm voxels from the other side; the case has 1 mm voxels and starts 3 mm further on."""
+    codes = np.zeros((1, 10, 10), np.int16)
+    codes[:, 6:8, 2:5] = 4  # 3.2 to 7.2 mm and 3.2 to 9.2 mm, at the voxels' edges
+    codes[:, 5, 1] = 9  # 7.2 to 9.2 mm and 1.2 to 3.2 mm
+    atlas_mm = np.diag([-2.0, 2.0, 2.0, 1.0])
+    atlas_mm[:2, 3] = 18.2, 0.2
+    case_mm = np.eye(4)
+    case_mm[0, 3] = 3
+    atlas = Image(codes, atlas_mm, is_label=True)
+    sample = Sample("case", {"view": Image(np.zeros((1, 12, 20), np.float32), case_mm)})
+    expected = np.zeros((12, 20), bool)
+    expected[1:5, 4:10] = True
+    assert np.array_equal(AtlasRegion(atlas, values=(4,))(sample), expected)
+    wider = AtlasRegion(atlas, values=(4,), margin_voxels=1)(sample)
+    assert wider[0, 4] and wider[5, 9] and wider[2, 3] and not wider[0, 3] and wider.sum() == 24 + 2 * (4 + 6)
+    expected[5:7, 2:4] = True
+    assert np.array_equal(AtlasRegion(atlas)(sample), expected)  # all codes
+
+
+def test_an_answer_for_every_voxel_is_refused():
+    class Dense(Task):
+        question = Question("segmentation", "label", ("background", "lesion"), dense=True)
+
+    with pytest.raises(RecipeError, match="about the whole image"):
+        store, cohort = phantoms()
+        serial_occlusion(reads_lesion, store, cohort, Dense(), regions={"lesion": MaskRegion("lesion")})
+    with pytest.raises(RecipeError, match="can't be held against"):
+        cohort_table(cohort, Dense(), roles=("test",))

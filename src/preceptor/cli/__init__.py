@@ -27,6 +27,8 @@ VERBS = {
     "readers": ("readers:readers", "Reader studies: allocate cases to readers, analyse their answers."),
     "audit": ("audit:audit", "Seek shortcuts in a finished run: site, scanner, sex, borders, corners, labels."),
     "synthesise": ("synthesise:synthesise", "Draw a study of phantoms whose truth is known: NIfTI, PNG or DICOM."),
+    "explain": ("explain:explain", "What answers rest on: cover regions, withhold views, ask the table."),
+    "samplesize": ("samplesize:samplesize", "How many patients a study needs."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
     "show": ("show:show", "Show a plug-in's documentation and parameters, or what a bundle holds."),

@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from preceptor.core.cohort import Cohort, Sample
+from preceptor.core.cohort import Cohort
 from preceptor.core.errors import BundleError, RecipeError
 from preceptor.core.slots import build
-from preceptor.intake.read import open_case
-from preceptor.learn.model import Model
-from preceptor.prepare.store import prepare_sample
 from preceptor.prove.shortcuts.audit import Audit, audit_shortcuts
-from preceptor.prove.shortcuts.material import Material, Member
+from preceptor.prove.shortcuts.material import Material
 from preceptor.prove.storing import read_predictions
 
-from .group import Group, prepare_states, read_groups, with_states
-
-
-@dataclass(frozen=True)
-class Originals:
-    """Prepared cases, made from their originals when asked for.
-
-    Args:
-        cohort: Leads to the originals.
-        steps: Of preparation, with what they were fitted to.
-    """
-
-    cohort: Cohort
-    steps: tuple[Any, ...]
-
-    def sample(self, key: str) -> Sample:
-        """One prepared case.
-
-        Raises:
-            PrepareError: Its images can't be read any more.
-        """
-        return prepare_sample(open_case(self.cohort.root, self.cohort[key], masks=()), self.steps)
+from .group import read_groups
+from .members import member_of
 
 
 def audit_run(
@@ -85,7 +61,8 @@ def audit_run(
     members = None
     if pixels and not task.question.dense:
         members = {
-            group.name: _member(recipe, folder, group, cohort, task, device, networks) for group in read_groups(folder)
+            group.name: member_of(recipe, folder, group, cohort, task, device, networks)
+            for group in read_groups(folder)
         }
         tell(f"looking at up to {most_cases} test cases")
     material = Material.of(predictions, cohort, members, task=task, most_cases=most_cases, seed=recipe.seed)
@@ -113,25 +90,3 @@ def read_target(path: Path) -> dict[str, dict[str, float]]:
             expected="a YAML file such as `sex: {F: 0.5, M: 0.5}`",
             code="target_unreadable",
         ) from error
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
-
-
-def _member(
-    recipe: Any,
-    folder: Path,
-    group: Group,
-    cohort: Cohort,
-    task: Any,
-    device: str,
-    networks: Mapping[str, Any] | None,
-) -> Member:
-    weights = [folder / "fits" / name / "best.safetensors" for name in group.members]
-    own = None if networks is None else dict(networks)
-    model = Model.load(recipe, task.question, group.inputs, weights, device=_device(device), networks=own)
-    steps, _ = with_states("transforms", recipe.prepare, prepare_states(folder / "fits" / group.name))
-    return Member(model, Originals(cohort, steps))

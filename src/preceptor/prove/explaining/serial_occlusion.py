@@ -143,7 +143,12 @@ def serial_occlusion(
             code="occlusion_dense",
         )
     cases = cohort.with_role(*roles)
-    drawn = {case.key: [region(store.sample(case.key)) for region in regions.values()] for case in cases}
+    drawn: dict[str, list[np.ndarray | None]] = {}
+    brightness = []
+    for case in cases:
+        sample = store.sample(case.key)
+        drawn[case.key] = [region(sample) for region in regions.values()]
+        brightness += [each.array.mean() for each in sample.images.values()]
     lenders = [key for key, each in drawn.items() if all(one is not None and one.any() for one in each)]
     if not lenders:
         raise CohortError(
@@ -153,7 +158,7 @@ def serial_occlusion(
         )
     rng = np.random.default_rng(seed)
     # Around a region alone the region's own mean would give it away: there the mean of all cases covers.
-    usual = float(np.mean([each.array.mean() for case in cases for each in store.sample(case.key).images.values()]))
+    usual = float(np.mean(brightness))
     answers: dict[str, list[np.ndarray]] = {}
     truth, borrowed = [], 0
     for case in cases:
@@ -237,7 +242,7 @@ def _finding(
         parts[name] = Finding(
             name=f"serial_occlusion.{name}",
             value=each.value,
-            definition=f"{measured.measure} {what} (filled with the {fill})",
+            definition=f"{measured.measure} {what}" + ("" if name == "whole" else f" (filled with the {fill})"),
             interval=None if interval is None else (interval.lower, interval.upper),
             level=measured.level,
             method=f"bootstrap of {measured.clusters} clusters, {measured.resamples.number} resamples",

@@ -65,7 +65,7 @@ def stream_shares(
     cases, streams = cohort.with_role(*roles), [*cohort.views, *fields]
     if not cases or len(streams) < 2:
         raise CohortError(
-            f"{len(cases)} cases and {len(streams)} streams ({', '.join(streams)})",
+            "there is one input alone: nothing to share out" if len(streams) == 1 else f"{len(cases)} cases were asked",
             expected="cases of these roles, and two views or fields at least",
             code="streams_too_few",
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from preceptor.core.errors import CohortError
+from preceptor.core.plain import finite
 from preceptor.maths.feature_selection import in_bins, mutual_information, select_by_correlation
+from preceptor.prove.explaining.forest_shapley import Shares, forest_shapley
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class TabularImportance:
         scores: ``{"chance", "tree", "forest"}`` on held-out clusters: balanced accuracy, or R2 for a number.
         cases: How many.
         clusters: How many patients.
+        shapley: ``{column: mean size}`` of what a column adds to the forest's answer on held-out cases; over classes
+            where there are more than two.
+        answer: Whose probability `shares` takes apart; empty for a number, and where there are none.
+        shares: For two classes (of the second one's probability) or a number, case by case; None for more classes.
     """
 
     names: tuple[str, ...]
@@ -37,6 +44,23 @@ class TabularImportance:
     scores: Mapping[str, float]
     cases: int
     clusters: int
+    shapley: Mapping[str, float]
+    answer: str = ""
+    shares: Shares | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return finite(asdict(self))
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> TabularImportance:
+        """From what `to_json` gave."""
+        shares = record["shares"]
+        if shares is not None:
+            shares = Shares(**{name: np.array(each, dtype=np.float64) for name, each in shares.items()})
+        tuples = {name: tuple(record[name]) for name in ("names", "selected")}
+        permutation = {name: tuple(each) for name, each in record["permutation"].items()}
+        return cls(**{**record, **tuples, "permutation": permutation, "shares": shares})
 
 
 def tabular_importance(
@@ -53,8 +77,8 @@ def tabular_importance(
     """Ask a table which of its columns tell of the truth.
 
     Cases of one patient never sit on both sides of a fold. Mutual information and CFS look at columns, permutation at
-    what a forest makes of them: of two columns that say the same, the first finds both, CFS mostly one, permutation
-    neither.
+    what a forest makes of them, Shapley values at what it answers case by case: of two columns that say the same, the
+    first finds both, CFS mostly one, permutation neither, and Shapley's values share between both.
 
     Args:
         features: ``(case, column)`` numbers, NaN where missing.
@@ -69,7 +93,8 @@ def tabular_importance(
     Raises:
         CohortError: Fewer clusters than folds, or only one class.
 
-    Source: permutation: Breiman 2001, section 10; CFS: Hall 1999; scikit-learn's trees and forests underneath.
+    Source: permutation: Breiman 2001, section 10; CFS: Hall 1999; Shapley values: Lundberg et al. 2020; scikit-learn's
+        trees and forests underneath.
     """
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
     from sklearn.inspection import permutation_importance
@@ -98,6 +123,8 @@ def tabular_importance(
     )
     score = "r2" if is_number else "balanced_accuracy"
     falls: list[np.ndarray] = []
+    parts: list[tuple[np.ndarray, list[Shares]]] = []
+    told_apart = is_number or len(np.unique(target)) == 2
     found: dict[str, list[float]] = {"tree": [], "forest": []}
     for train, test in GroupKFold(folds).split(filled, target, groups):
         for name, model in (("tree", tree), ("forest", forest)):
@@ -107,10 +134,15 @@ def tabular_importance(
             forest, filled[test], target[test], scoring=score, n_repeats=repeats, random_state=seed, n_jobs=1
         )
         falls.append(shuffled.importances)
+        answers = _outputs(forest)
+        # A fold whose training cases are all of one class has no answer for the other.
+        told_apart = told_apart and (is_number or len(forest.classes_) == 2)
+        parts.append((test, [forest_shapley(forest, filled[test], each) for each in answers]))
     together = np.concatenate(falls, axis=1)
     codes = in_bins(target) if is_number else np.unique(target, return_inverse=True)[1]
     columns, merit = select_by_correlation(features, codes)
     tree.fit(filled, target)
+    sizes = np.concatenate([np.mean([np.abs(each.values) for each in shares], axis=0) for _, shares in parts])
     chance = 0.0 if is_number else 1 / len(np.unique(target))
     return TabularImportance(
         names=tuple(names),
@@ -125,7 +157,26 @@ def tabular_importance(
         scores={"chance": chance, **{name: float(np.mean(each)) for name, each in found.items()}},
         cases=len(target),
         clusters=len(np.unique(groups)),
+        shapley=dict(zip(names, sizes.mean(0).tolist(), strict=True)),
+        answer=str(np.unique(target)[1]) if told_apart and not is_number else "",
+        shares=_together(parts, features) if told_apart else None,
     )
+
+
+def _outputs(forest: object) -> list[int]:
+    """Which answers are taken apart: of two classes the second alone, since the first mirrors it."""
+    classes = getattr(forest, "classes_", None)
+    return [0] if classes is None else [1] if len(classes) == 2 else list(range(len(classes)))
+
+
+def _together(parts: Sequence[tuple[np.ndarray, Sequence[Shares]]], features: np.ndarray) -> Shares:
+    """What all folds held out, in the order of the cases; missing values are missing again."""
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    values, base, answer = (
+        np.concatenate([getattr(shares[0], name) for _, shares in parts])[order]
+        for name in ("values", "base", "answer")
+    )
+    return Shares(values, base, answer, features)
 
 
 def _scored(model: object, features: np.ndarray, target: np.ndarray, is_number: bool) -> float:

@@ -20,6 +20,7 @@ from preceptor.prove.report.beside import beside
 from preceptor.prove.report.explained_cases import explained_cases, readings
 from preceptor.prove.report.failures import failures, pictures
 from preceptor.prove.report.limits import limits
+from preceptor.prove.report.needs_section import needs_section
 from preceptor.prove.report.plain_words import plain_words
 from preceptor.prove.report.record import Record
 from preceptor.prove.report.sprites import heat_colours, legend
@@ -114,6 +115,7 @@ def context(record: Record) -> dict[str, Any]:
         "trust": None if trusted is None else trust_section(trusted),
         "explained": explained_cases(record.explanations, trusted),
         "readings": readings(record.explanations),
+        "needs": needs_section(record.folder, "patients" if record.knows_patients else "images"),
         "heat": {"plain": heat_colours(False), "signed": heat_colours(True)},
         "refusals": _refusals(record),
         "problems": evidence.problems,
