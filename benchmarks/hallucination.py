@@ -1,4 +1,4 @@
-"""The hallucination audit of three plain translators, and Cohen's figure of it.
+"""The hallucination audit of plain translators, trained and untrained, and Cohen's figure of it.
 
     python benchmarks/hallucination.py [seeds]
 
@@ -24,6 +24,9 @@ NAMES = {
     "unpaired": "distributions matched",
     "cycle": "matched, and there and back",
     "off centre": "matched, pixels not centred",
+    "quantiles": "histogram matched",
+    "moments": "mean and covariance matched",
+    "quantiles kept": "histogram matched, contrast kept",
 }
 
 #: A picture of its own carries its style with it.
@@ -52,6 +55,9 @@ def main(seeds: int) -> None:
         "unpaired": (SHARES, seeds),
         "cycle": ((0.0, 0.5, 1.0), 1),
         "off centre": ((0.5,), seeds),
+        "quantiles": (SHARES, seeds),
+        "moments": (SHARES, seeds),
+        "quantiles kept": ((0.5,), seeds),
     }
     print("| training | lesions in it | shown | appear | vanish | error of the image | not for diagnosis |")
     print("|---|---|---|---|---|---|---|")

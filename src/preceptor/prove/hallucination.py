@@ -2,8 +2,9 @@
 
 A translator that is trained to make its output look like a set of target images reproduces how often lesions occur in
 that set. The audit measures that against known truth, as a function of the training mix, and beside the error of the
-whole image, which does not show it. Two plain translators serve as controls: one trained on pairs, one trained to match
-distributions. Any translator can be audited in their place.
+whole image, which does not show it. Plain translators serve as controls: one trained on pairs, one trained to match
+distributions, and two that match them without any training, by quantiles of grey values and by mean and covariance. Any
+translator can be audited in their place.
 
 Source: Cohen, Luck & Honari 2018 (arXiv:1805.08841).
 """
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from markupsafe import Markup
 
+from preceptor.maths.distribution_matching import moment_map, quantile_map
 from preceptor.maths.hallucination import lesion_patches, lesion_rates, sees_lesion
 from preceptor.prove.report.svg import Chart
 
@@ -160,13 +162,16 @@ def train_unpaired(
     return _train(source, target, seed, steps, batch, loss, paired=False, cycle=cycle, middle=middle)
 
 
-def by_share(
-    kind: Literal["paired", "unpaired", "cycle", "off centre"], shares: Sequence[float], seeds: Sequence[int]
-) -> list[list[Audit]]:
+#: How a control is made.
+Kind = Literal["paired", "unpaired", "cycle", "off centre", "quantiles", "moments", "quantiles kept"]
+
+
+def by_share(kind: Kind, shares: Sequence[float], seeds: Sequence[int]) -> list[list[Audit]]:
     """The controls audited over training mixes: ``[share][seed]``.
 
     Args:
-        kind: How the translator is trained; "off centre" is "unpaired" on pixels as they are.
+        kind: How the translator is made. "off centre" is "unpaired" on pixels as they are; "quantiles" and "moments" match
+            a histogram, or mean and covariance, told that contrast is turned over; "quantiles kept" is not told.
         shares: Of target images with a lesion.
         seeds: One training each.
     """
@@ -174,6 +179,10 @@ def by_share(
     def train(source: np.ndarray, target: np.ndarray, seed: int) -> Translate:
         if kind == "paired":
             return train_paired(source, target, seed)
+        if kind == "moments":
+            return moment_map(source, target, turned=True)
+        if kind in ("quantiles", "quantiles kept"):
+            return quantile_map(source, target, turned=kind == "quantiles")
         middle = 0.0 if kind == "off centre" else _MIDDLE
         return train_unpaired(source, target, seed, cycle=0.5 if kind == "cycle" else 0.0, middle=middle)
 
