@@ -159,6 +159,37 @@ def evidence(value: float = 0.9, interval: tuple[float, float] | None = (0.86, 0
     )
 
 
+def stained(seed: int = 0, key: str = "case-a") -> Sample:
+    """A section in haematoxylin and eosin with glass around it, red, green and blue in 0..255."""
+    rng = np.random.default_rng(seed)
+    dyes = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
+    amount = rng.dirichlet([0.4, 0.4], (32, 40)) * rng.uniform(0.5, 1.5, (32, 40, 1))
+    amount[:8] = 0
+    rgb = np.moveaxis(240 * np.exp(-amount @ dyes), -1, 0).astype(np.uint8)
+    label = np.zeros((1, 32, 40), np.uint8)
+    label[0, 12:20, 10:20] = 1
+    meta = {"geometry": "unknown"}
+    return Sample(
+        key, {"image": Image(rgb, np.eye(4), meta=meta)}, {"label": Image(label, np.eye(4), is_label=True, meta=meta)}
+    )
+
+
+def clip(seed: int = 0, key: str = "case-a") -> Sample:
+    """Twelve frames at 20 a second of something that moves in a sector; outside it nothing changes."""
+    rng = np.random.default_rng(seed)
+    x, y = np.indices((48, 40)) - np.array([24, -6])[:, None, None]
+    sector = (np.hypot(x, y) < 42) & (np.abs(np.arctan2(x, y)) < 0.7) & (np.hypot(x, y) > 8)
+    frames = np.where(sector, rng.uniform(20, 200, (1, 12, 48, 40)), 0).astype(np.uint8)
+    label = np.zeros((1, 48, 40), np.uint8)
+    label[0, 20:28, 10:20] = 1
+    meta = {"geometry": "unknown", "frame_times_s": [number / 20 for number in range(12)]}
+    return Sample(
+        key,
+        {"image": Image(frames, np.eye(4), has_time=True, meta=meta)},
+        {"label": Image(label, np.eye(4), is_label=True, meta={"geometry": "unknown"})},
+    )
+
+
 def samples(count: int = 6, dims: int = 3) -> Iterator[Sample]:
     """Several cases, each of its own."""
     return (sample(dims, seed, f"case-{seed:02d}") for seed in range(count))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -11,15 +13,24 @@ from preceptor.core.errors import PrepareError
 from preceptor.core.slots import plugin
 from preceptor.core.state import put_together, take_apart
 
-from .material import sample, samples
+from .material import clip, sample, stained
 from .plugins import each, example
 
 
-def ready(name: str, dims: int):
+#: What a transform may be made for: volumes, pictures, stained sections, clips.
+MATERIAL = (partial(sample, 3), partial(sample, 2), stained, clip)
+
+
+def several(make):
+    """Cases of one kind, each of its own."""
+    return (make(seed=seed, key=f"case-{seed:02d}") for seed in range(6))
+
+
+def ready(name: str, make):
     """The example, fitted where it can be."""
     transform = example("transforms", name)
     if hasattr(transform, "fit"):
-        transform = transform.with_state(transform.fit(samples(dims=dims)))
+        transform = transform.with_state(transform.fit(several(make)))
     return transform
 
 
@@ -41,28 +52,27 @@ def outcome(applied, given):
 
 
 def tried(name: str):
-    """Volumes and pictures that the transform takes; what it refuses, it refuses with a known error."""
-    for dims in (3, 2):
-        given = sample(dims)
+    """What the transform takes of any material; what it refuses, it refuses with a known error."""
+    for make in MATERIAL:
         try:
-            yield given, ready(name, dims), dims
+            yield make(), ready(name, make), make
         except PrepareError:
             continue
 
 
 def accepted(name: str):
     found = []
-    for given, transform, dims in tried(name):
+    for given, transform, make in tried(name):
         try:
-            drawn(transform, given, 0)
+            outcome(drawn(transform, given, 0), given)
         except PrepareError:
             continue
-        found.append((given, transform, dims))
+        found.append((given, transform, make))
     return found
 
 
 @each("transforms")
-def test_takes_volumes_or_pictures(slot, name):
+def test_takes_one_kind_of_image_at_least(slot, name):
     assert accepted(name)
 
 
@@ -78,16 +88,17 @@ def test_the_same_seed_draws_the_same(slot, name):
 
 @each("transforms")
 def test_the_sample_is_left_as_it_was(slot, name):
-    for given, transform, dims in accepted(name):
+    for given, transform, make in accepted(name):
         drawn(transform, given, 1)
-        untouched = sample(dims)
+        untouched = make()
         np.testing.assert_array_equal(given.reference.array, untouched.reference.array)
         np.testing.assert_array_equal(given.masks["label"].array, untouched.masks["label"].array)
 
 
 @each("transforms")
 def test_what_is_drawn_can_be_applied(slot, name):
-    for given, transform, dims in accepted(name):
+    for given, transform, _ in accepted(name):
+        dims = given.reference.space_dims
         for seed in range(5):
             applied = drawn(transform, given, seed)
             assert isinstance(applied, (Spatial, Intensity, Derived, Nothing))
@@ -127,8 +138,8 @@ def test_a_fitted_state_can_be_sealed(slot, name):
     transform = example("transforms", name)
     if not hasattr(transform, "fit"):
         pytest.skip("nothing is fitted")
-    cls, (given, _, dims) = plugin(slot, name), accepted(name)[0]
-    state = transform.fit(samples(dims=dims))
+    cls, (given, _, make) = plugin(slot, name), accepted(name)[0]
+    state = transform.fit(several(make))
     tensors: dict = {}
     sealed = put_together(take_apart(state, tensors), tensors)
     assert type(transform.with_state(sealed)) is cls and transform.with_state(sealed) is not transform

@@ -942,3 +942,39 @@ MUTANTS += [
         "",
     ),
 ]
+
+# Stained sections: two dyes, average colours, tissue.
+MUTANTS += [
+    Mutant("P1.8", "maths.stain", "bright / 255) / bright)", "bright / 255) / 255)"),
+    Mutant("P1.8", "maths.stain", "vectors[:, [2, 1]] * np.where", "vectors[:, [2, 0]] * np.where"),
+    Mutant("P1.8", "maths.stain", "if found[0, 0] < found[1, 0]:", "if found[0, 0] > found[1, 0]:"),
+    Mutant("P1.8", "maths.stain", "(density >= least_density).all(1)", "(density >= least_density).any(1)"),
+    Mutant("P1.8", "maths.stain", "(share >= _NEAR_PURE) | ", "(share >= 0.0) | "),
+    Mutant("P1.8", "maths.stain", "3**-0.5, 6**-0.5, 2**-0.5", "3**-0.5, 2**-0.5, 6**-0.5"),
+    Mutant(
+        "P1.8",
+        "prepare.transforms.macenko",
+        "restain(row, own, *self._reference",
+        "restain(row, own, own.vectors, own.strongest",
+    ),
+    Mutant("I5.8", "maths.stain", "np.percentile(angles, [percent, 100 - percent])", "np.percentile(angles, [25, 75])"),
+    Mutant("I5.8", "maths.stain", "density @ np.linalg.pinv(vectors)", "density @ vectors.T"),
+    Mutant("I5.8", "prepare.transforms.reinhard", "centred * deviation + mean", "centred * own.std(0) + own.mean(0)"),
+    Mutant(
+        "I5.8",
+        "prepare.transforms.macenko",
+        "found.angle_degrees < self.smallest_angle_degrees",
+        "found.angle_degrees < 0",
+    ),
+    Mutant("P1.9", "prepare.stained", "(grey < _BRIGHTEST_TISSUE) | (saturation > _PALEST_TISSUE)", "True"),
+    Mutant("P1.9", "prepare.stained", "border = (grey < _BLACK)", "border = (grey < -1)"),
+    Mutant(
+        "P1.9",
+        "prepare.stained",
+        "picture = np.add.reduceat(picture, edges, axis=axis) / sizes",
+        "picture = np.take(picture, edges, axis=axis)",
+    ),
+    Mutant("I5.7", "prepare.stained", "measured <= threshold if by", "measured > threshold if by"),
+    Mutant("I5.7", "prepare.stained", "rgb2hsv(means)[..., 1]", "rgb2hsv(means)[..., 2]"),
+    Mutant("I5.7", "prepare.stained", " + np.ptp(counted) / 512", ""),
+]
