@@ -978,3 +978,34 @@ MUTANTS += [
     Mutant("I5.7", "prepare.stained", "rgb2hsv(means)[..., 1]", "rgb2hsv(means)[..., 2]"),
     Mutant("I5.7", "prepare.stained", " + np.ptp(counted) / 512", ""),
 ]
+# Intensities that are brought onto others'.
+MUTANTS += [
+    Mutant(
+        "P1.5", "maths.landmarks", "low + (high - low) * (found - found[0]) / span", "low + (high - low) * found / span"
+    ),
+    Mutant("P1.5", "maths.landmarks", "    if not clip:\n", "    if clip:\n"),
+    Mutant("P1.5", "maths.landmarks", "(array[above] - own[-1]) * slopes[-1]", "(array[above] - own[-1]) * slopes[0]"),
+    Mutant("P1.5", "maths.landmarks", " / np.bincount(which)", ""),
+    Mutant("P1.5", "prepare.references", '"table": total / cases[view]', '"table": total'),
+    Mutant("P1.5", "prepare.references", "sums[view] + table if view in sums else table", "table"),
+    Mutant("P1.6", "maths.white_stripe", '"right") - 1) / 2', '"right")) / 2'),
+    Mutant("P1.6", "maths.white_stripe", "peaks[-1] if which", "peaks[0] if which"),
+    Mutant("P1.6", "maths.white_stripe", "prominence=_PROMINENCE * curve.max()", "prominence=0"),
+    Mutant(
+        "P1.6",
+        "maths.white_stripe",
+        "float(np.median(there)) if there.size else float((lower + upper) / 2)",
+        "float((lower + upper) / 2)",
+    ),
+    Mutant("P1.6", "prepare.transforms.whitestripe", "stripe(values, mode, self.width) if", "values if"),
+    Mutant(
+        "P1.7", "maths.landmarks", "np.cumsum(counts) / counts.sum()", "(np.cumsum(counts) - counts) / counts.sum()"
+    ),
+    Mutant("P1.7", "prepare.transforms.histogram_match", "table[1:]", "np.sort(table[::2])"),
+    Mutant(
+        "P1.7",
+        "prepare.transforms.histogram_match",
+        "inside = channel[counted]",
+        "inside, counted = channel.ravel(), counted | True",
+    ),
+]
