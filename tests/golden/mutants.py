@@ -1009,3 +1009,14 @@ MUTANTS += [
         "inside, counted = channel.ravel(), counted | True",
     ),
 ]
+# Shapley values of trees.
+MUTANTS += [
+    Mutant("I10.4", "maths.tree_shapley", "len(columns) // 2 + 1", "1"),
+    Mutant(
+        "I10.4",
+        "maths.tree_shapley",
+        'integral = np.einsum("p,pck->ck", weights / 2, others)',
+        'integral = np.einsum("p,pck->ck", weights, others)',
+    ),
+    Mutant("I10.4", "maths.tree_shapley", "value * (known - unknown) * integral", "value * known * integral"),
+]

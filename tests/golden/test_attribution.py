@@ -9,6 +9,7 @@ from torch import nn
 
 from preceptor.core.batch import Batch
 from preceptor.maths.shapley import all_coalitions, exact_shapley, kernel_coalitions, kernel_shapley
+from preceptor.maths.tree_shapley import Tree, tree_expectation, tree_shapley
 from preceptor.prove.explainers.deeplift import DeepLIFT
 from preceptor.prove.explainers.gradient import Gradient
 from preceptor.prove.explainers.guided_backprop import GuidedBackprop
@@ -283,6 +284,28 @@ def test_kernel_shap_of_patches_is_exact_where_every_cover_is_asked_for():
     found = explain(KernelShap(patch=2, fill="zero"), Product(), torch.ones(1, 1, 4, 4))[0]
     expected = torch.tensor([[0.5, 0.5], [0.0, 0.5]]).repeat_interleave(2, 0).repeat_interleave(2, 1) / 4
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.answer("I10.4")
+def test_the_same_game_played_by_a_tree():
+    """A tree that asks for one player after the other; who is not known goes where the training cases went: out."""
+    worth, nobody = {(): 0, (0,): 10, (1,): 20, (2,): 30, (0, 1): 50, (0, 2): 40, (1, 2): 60, (0, 1, 2): 100}, 1e-12
+    rows: list[list[float]] = []
+
+    def grow(player: int, there: tuple[int, ...], weight: float) -> int:
+        place = len(rows)
+        rows.append([-1, -1, player, 0.5, worth[there] if player == 3 else 0, weight])
+        if player < 3:
+            rows[place][0] = grow(player + 1, there, weight)
+            rows[place][1] = grow(player + 1, (*there, player), weight * nobody)
+        return place
+
+    grow(0, (), 1.0)
+    left, right, column, threshold, value, weight = np.array(rows).T
+    tree = Tree(left.astype(int), right.astype(int), column.astype(int), threshold, value, weight)
+    found = tree_shapley(tree, np.ones((1, 3)))[0]
+    np.testing.assert_allclose(found, [23.3333333333, 38.3333333333, 38.3333333333], atol=1e-7)
+    assert abs(tree_expectation(tree)) < 1e-7 and found.sum() == pytest.approx(100)
 
 
 @pytest.mark.peer
