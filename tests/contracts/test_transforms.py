@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from preceptor.core.applied import Derived, Intensity, Nothing, Spatial
+from preceptor.core.applied import Derived, Intensity, Nothing, Several, Spatial, parts
 from preceptor.core.errors import PrepareError
 from preceptor.core.slots import plugin
 from preceptor.core.state import put_together, take_apart
 
 from .material import clip, sample, stained
 from .plugins import each, example
-
 
 #: What a transform may be made for: volumes, pictures, stained sections, clips.
 MATERIAL = (partial(sample, 3), partial(sample, 2), stained, clip)
@@ -40,6 +39,8 @@ def drawn(transform, given, seed: int):
 
 def outcome(applied, given):
     """What was decided, as arrays that can be compared."""
+    if isinstance(applied, Several):
+        return [each for part in parts(applied) for each in outcome(part, given)]
     if isinstance(applied, Nothing):
         return ["nothing"]
     if isinstance(applied, Intensity):
@@ -47,8 +48,8 @@ def outcome(applied, given):
         return [applied.function(torch.from_numpy(given.images[view].array.copy()).float()).numpy() for view in views]
     if isinstance(applied, Derived):
         return [part.array for part in (*applied.images.values(), *applied.masks.values())]
-    parts = [applied.matrix, applied.shape, applied.affine_mm]
-    return [*parts, None if applied.displacement is None else applied.displacement.control]
+    decided = [applied.matrix, applied.shape, applied.affine_mm]
+    return [*decided, None if applied.displacement is None else applied.displacement.control]
 
 
 def tried(name: str):
@@ -95,33 +96,37 @@ def test_the_sample_is_left_as_it_was(slot, name):
         np.testing.assert_array_equal(given.masks["label"].array, untouched.masks["label"].array)
 
 
+def fits(applied, given, dims):
+    """What was decided can be applied to this case."""
+    assert isinstance(applied, (Spatial, Intensity, Derived, Nothing))
+    if isinstance(applied, Spatial):
+        assert applied.matrix.shape == (dims + 1, dims + 1) and np.isfinite(applied.matrix).all()
+        assert abs(np.linalg.det(applied.matrix)) > 1e-9, "the map can be turned back"
+        assert applied.shape is None or (len(applied.shape) == dims and min(applied.shape) > 0)
+        assert (applied.shape is None) <= (applied.affine_mm is None), "another affine needs a shape"
+        if applied.affine_mm is not None:
+            # One voxel step on the new grid is the same step in the patient, by either way.
+            step = given.reference.affine_mm[:3, :3][:, :dims] @ applied.matrix[:dims, :dims]
+            np.testing.assert_allclose(step, applied.affine_mm[:3, :dims], atol=1e-6)
+        if applied.displacement is not None:
+            assert applied.displacement.control.shape[0] == dims
+    elif isinstance(applied, Derived):
+        for part in (*applied.images.values(), *applied.masks.values()):
+            assert part.shape == given.reference.shape and np.isfinite(part.array).all()
+            np.testing.assert_array_equal(part.affine_mm, given.reference.affine_mm)
+        assert set(applied.images) <= set(given.images) and all(m.is_label for m in applied.masks.values())
+    elif isinstance(applied, Intensity):
+        for before, after in zip(given.images.values(), outcome(applied, given), strict=False):
+            assert after.shape == before.array.shape and after.dtype == np.float32
+            assert np.isfinite(after).all()
+
+
 @each("transforms")
 def test_what_is_drawn_can_be_applied(slot, name):
     for given, transform, _ in accepted(name):
-        dims = given.reference.space_dims
         for seed in range(5):
-            applied = drawn(transform, given, seed)
-            assert isinstance(applied, (Spatial, Intensity, Derived, Nothing))
-            if isinstance(applied, Spatial):
-                assert applied.matrix.shape == (dims + 1, dims + 1) and np.isfinite(applied.matrix).all()
-                assert abs(np.linalg.det(applied.matrix)) > 1e-9, "the map can be turned back"
-                assert applied.shape is None or (len(applied.shape) == dims and min(applied.shape) > 0)
-                assert (applied.shape is None) <= (applied.affine_mm is None), "another affine needs a shape"
-                if applied.affine_mm is not None:
-                    # One voxel step on the new grid is the same step in the patient, by either way.
-                    step = given.reference.affine_mm[:3, :3][:, :dims] @ applied.matrix[:dims, :dims]
-                    np.testing.assert_allclose(step, applied.affine_mm[:3, :dims], atol=1e-6)
-                if applied.displacement is not None:
-                    assert applied.displacement.control.shape[0] == dims
-            elif isinstance(applied, Derived):
-                for part in (*applied.images.values(), *applied.masks.values()):
-                    assert part.shape == given.reference.shape and np.isfinite(part.array).all()
-                    np.testing.assert_array_equal(part.affine_mm, given.reference.affine_mm)
-                assert set(applied.images) <= set(given.images) and all(m.is_label for m in applied.masks.values())
-            elif isinstance(applied, Intensity):
-                for before, after in zip(given.images.values(), outcome(applied, given), strict=False):
-                    assert after.shape == before.array.shape and after.dtype == np.float32
-                    assert np.isfinite(after).all()
+            for applied in parts(drawn(transform, given, seed)):
+                fits(applied, given, given.reference.space_dims)
 
 
 @each("transforms")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -101,4 +101,26 @@ class Derived:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-Applied = Spatial | Intensity | Derived | Nothing
+@dataclass(frozen=True)
+class Several:
+    """What a transform of transforms decided, in augmentation: as if each had stood in the recipe by itself.
+
+    Args:
+        parts: In order.
+        parameters: What was drawn, JSON.
+    """
+
+    parts: tuple[Applied, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+Applied = Spatial | Intensity | Derived | Nothing | Several
+
+
+def parts(applied: Applied) -> Iterator[Spatial | Intensity | Derived | Nothing]:
+    """What was decided, one by one: itself, or each of several."""
+    if isinstance(applied, Several):
+        for each in applied.parts:
+            yield from parts(each)
+    else:
+        yield applied

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .one_thread import one_thread
+
 #: Axes longer than this are multiplied in blocks where the matrix is zero away from its diagonal.
 _BLOCK = 64
 
@@ -28,8 +30,13 @@ def along(image: Tensor, matrix: Tensor, axis: int, *, reach: int | None = None)
         reach: The matrix is zero further than this from its diagonal; None where it is full.
 
     Returns:
-        A new tensor of the same shape.
+        A new tensor of the same shape, the same bits on any number of threads.
     """
+    with one_thread():
+        return _along(image, matrix, axis, reach)
+
+
+def _along(image: Tensor, matrix: Tensor, axis: int, reach: int | None) -> Tensor:
     size = image.shape[axis]
     if axis == -1 and (reach is None or size <= 2 * _BLOCK):
         return torch.matmul(image, matrix.T)

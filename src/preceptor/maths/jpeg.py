@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .one_thread import one_thread
+
 #: Step of each coefficient at quality 50, rows being vertical frequencies (ITU T.81, table K.1).
 _STEPS = np.array(
     [
@@ -65,8 +67,10 @@ def compressed(planes: Tensor, quality: int) -> Tensor:
     down, across = grey.shape[1] // 8, grey.shape[2] // 8
     blocks = grey.view(count, down, 8, across, 8).transpose(2, 3).reshape(-1, 64).sub_(128)
     step = torch.from_numpy(steps(quality).astype(np.float32)).view(64)
-    waves = torch.matmul(blocks, _cosines().T).div_(step)
+    with one_thread():
+        waves = torch.matmul(blocks, _cosines().T).div_(step)
     waves = waves.add_(waves.sign(), alpha=0.5).trunc_().mul_(step)  # halves away from zero, as libraries round
-    back = torch.matmul(waves, _cosines(), out=blocks).add_(128).round_().clamp_(0, 255)
-    back = back.view(count, down, across, 8, 8).transpose(2, 3).reshape(grey.shape)
+    with one_thread():
+        back = torch.matmul(waves, _cosines(), out=blocks)
+    back = back.add_(128).round_().clamp_(0, 255).view(count, down, across, 8, 8).transpose(2, 3).reshape(grey.shape)
     return back[:, :rows, :columns]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preceptor.core.applied import Derived, Intensity, Spatial
+from preceptor.core.applied import Derived, Intensity, Spatial, parts
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
@@ -67,19 +67,19 @@ def draw(
     spatial: Spatial | None = None
     intensities = []
     for transform in augment:
-        applied = transform.draw(rng, seen)
-        if isinstance(applied, Spatial):
-            spatial = applied if spatial is None else compose(spatial, applied, shape)
-        elif isinstance(applied, Intensity):
-            intensities.append(applied)
-        elif isinstance(applied, Derived):
-            raise PrepareError(
-                f"{type(transform).__name__} works something out of the whole image",
-                where="augment",
-                expected="steps that move voxels or change grey values",
-                remedy="move it to `prepare`",
-                code="augment_derived",
-            )
+        for applied in parts(transform.draw(rng, seen)):
+            if isinstance(applied, Spatial):
+                spatial = applied if spatial is None else compose(spatial, applied, shape)
+            elif isinstance(applied, Intensity):
+                intensities.append(applied)
+            elif isinstance(applied, Derived):
+                raise PrepareError(
+                    f"{type(transform).__name__} works something out of the whole image",
+                    where="augment",
+                    expected="steps that move voxels or change grey values",
+                    remedy="move it to `prepare`",
+                    code="augment_derived",
+                )
     return spatial, intensities
 
 

@@ -43,6 +43,7 @@ class Affine:
     """
 
     reads_pixels = False
+    neutral = {"degrees": 0.0, "scale": 0.0, "shift_mm": 0.0}
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ class BSpline:
     """
 
     reads_pixels = False
+    neutral = {"displacement_mm": 0.0}
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class Crop:
     """
 
     reads_pixels = False
+    neutral = {"smallest": 1.0}
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class Elastic:
     """
 
     reads_pixels = False
+    neutral = {"sigma_mm": 0.0}
 
     def __init__(
         self,

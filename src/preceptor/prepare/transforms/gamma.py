@@ -34,6 +34,7 @@ class Gamma:
     """
 
     reads_pixels = False
+    neutral = {"lowest": 1.0, "highest": 1.0}
 
     def __init__(
         self,

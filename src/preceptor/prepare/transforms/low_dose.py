@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le
 
 from preceptor.core.applied import Applied, Intensity, Nothing
 from preceptor.core.cohort import Sample
+from preceptor.maths.one_thread import one_thread
 
 
 class LowDose:
@@ -84,8 +85,9 @@ class LowDose:
 
         def function(image: torch.Tensor) -> torch.Tensor:
             noise = torch.empty_like(image).normal_(generator=generator)
-            spectrum = torch.fft.rfft2(noise, dim=(-dims + 1, -dims)).mul_(response)
-            noise = torch.fft.irfft2(spectrum, s=plane[::-1], dim=(-dims + 1, -dims))
+            with one_thread():
+                spectrum = torch.fft.rfft2(noise, dim=(-dims + 1, -dims)).mul_(response)
+                noise = torch.fft.irfft2(spectrum, s=plane[::-1], dim=(-dims + 1, -dims))
             return image.add_(noise, alpha=added_hu / self.hu_per_unit)
 
         return Intensity(function, parameters={"dose": dose, "added_noise_hu": added_hu})

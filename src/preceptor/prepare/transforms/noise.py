@@ -31,6 +31,7 @@ class Noise:
     """
 
     reads_pixels = False
+    neutral = {"sigma": 0.0}
 
     def __init__(self, sigma: Annotated[float, Ge(0)] = 0.1, chance: Annotated[float, Ge(0), Le(1)] = 1.0) -> None:
         self.sigma = sigma

@@ -43,6 +43,7 @@ class Perspective:
     """
 
     reads_pixels = False
+    neutral = {"distortion": 0.0}
 
     def __init__(
         self, distortion: Annotated[float, Ge(0), Lt(0.5)] = 0.1, chance: Annotated[float, Ge(0), Le(1)] = 1.0

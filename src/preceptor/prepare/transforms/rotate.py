@@ -47,6 +47,7 @@ class Rotate:
     """
 
     reads_pixels = False
+    neutral = {"degrees": 0.0}
 
     def __init__(
         self,

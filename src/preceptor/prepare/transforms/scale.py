@@ -39,6 +39,7 @@ class Scale:
     """
 
     reads_pixels = False
+    neutral = {"scale": 0.0}
 
     def __init__(
         self,

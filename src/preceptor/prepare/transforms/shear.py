@@ -37,6 +37,7 @@ class Shear:
     """
 
     reads_pixels = False
+    neutral = {"degrees": 0.0}
 
     def __init__(
         self, degrees: Annotated[float, Ge(0), Lt(90)] = 5.0, chance: Annotated[float, Ge(0), Le(1)] = 1.0

@@ -40,6 +40,7 @@ class Shift:
     """
 
     reads_pixels = False
+    neutral = {"shift_mm": 0.0}
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class Simard:
     """
 
     reads_pixels = False
+    neutral = {"alpha": 0.0}
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 from preceptor.core.applied import Applied, Intensity, Nothing
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
+from preceptor.maths.one_thread import one_thread
 
 #: Optical densities in red, green and blue of haematoxylin, eosin and DAB, unit vectors in rows once scaled.
 _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
@@ -81,7 +82,8 @@ class StainJitter:
         def function(image: torch.Tensor) -> torch.Tensor:
             # The darkest that is told from black is 1 of 255.
             density = image.mul_(1 / self.white).clamp_(min=1 / 255).log_().view(3, -1)
-            moved = torch.addmm(-shift, mixing, density).exp_().mul_(self.white).clamp_(max=self.white)
-            return moved.view(image.shape)
+            with one_thread():
+                moved = torch.addmm(-shift, mixing, density)
+            return moved.exp_().mul_(self.white).clamp_(max=self.white).view(image.shape)
 
         return Intensity(function, parameters={"factors": factors.tolist(), "shifts": shifts.tolist()})
