@@ -1020,3 +1020,15 @@ MUTANTS += [
     ),
     Mutant("I10.4", "maths.tree_shapley", "value * (known - unknown) * integral", "value * known * integral"),
 ]
+MUTANTS += [
+    Mutant("P2.5", "maths.survival_phantoms", "expit(scale * z)", "expit(-scale * z)"),
+    Mutant("P2.5", "maths.survival_phantoms", "rng.exponential(1.0, hazard.shape) / hazard", "rng.exponential(hazard)"),
+    Mutant("P2.5", "maths.survival_phantoms", "expit(np.abs(each - log_hazard))", "expit(each - log_hazard)"),
+    Mutant(
+        "P2.5",
+        "maths.survival_phantoms",
+        "return np.minimum(whole, lost), whole <= lost",
+        "return whole, whole <= lost",
+    ),
+    Mutant("P2.5", "maths.survival_phantoms", "-np.expm1(-product) / product", "-np.expm1(-product)"),
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from preceptor.intake.phantom_plan import Plan
 from preceptor.intake.phantom_study import make_study
 from preceptor.intake.read import open_case
 from preceptor.intake.rehearsal import few_cases, stand_in
+from preceptor.maths.concordance import harrell
+from preceptor.maths.survival_phantoms import concordance_among
 from preceptor.recipe.load import load_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -235,6 +238,16 @@ network: cnn
 objective: mean_squared_error
 train: {patch: [24, 24, 16]}
 """,
+    "survival": """
+study: relapse
+cohort: {table: {file: nowhere.csv, image: scan, patient: who, labels: [years, relapsed], fields: [stage, age]}}
+split: {by: patient, train: 0.6, tune: 0.15, test: 0.25}
+task: {survival: {time: years, event: relapsed, times: [1, 3, 5], unit: years, clinical: [stage, age]}}
+network: cnn
+objective: cox
+safeguards: [baseline_hazard]
+evaluate: [concordance]
+""",
     "several labels": """
 study: findings
 cohort: {folder: {folder: nowhere, image: "*.png"}}
@@ -286,5 +299,65 @@ def test_other_recipes_have_one_too(name, tmp_path):
         assert checked.views == ("frontal", "lateral")
         assert {case.fields["location"] for case in checked.with_role("external")} == {"Italy"}
         assert {case.fields["ward"] for case in checked} == {"a", "b"}
+    if name == "survival":
+        assert all({"years", "relapsed"} == set(case.labels) and "stage" in case.fields for case in checked)
+        few = few_cases(checked, event="relapsed")
+        assert all(case.labels["relapsed"] == 1 for case in few) and len(few.with_role("train")) == 2
     if name == "a number":
         assert sample.reference.space_dims == 3
+
+
+# ---------------------------------------------------------------- survival
+
+FOLLOWED = Plan(task="survival", visits=600, size=(16, 16), format="png", label="death", truth=True, age_effect=0.5)
+
+
+def follow_up(plan: Plan, folder: Path) -> tuple[np.ndarray, ...]:
+    """Time, event, log hazard and age of every case of a study, whose images are left out."""
+    from preceptor.intake.phantom_study import _patients
+
+    told = [
+        (each.labels["death_time"], each.labels["death_event"], each.fields["log_hazard"], each.age)
+        for each in _patients(plan)
+    ]
+    return tuple(np.array(each, dtype=float) for each in zip(*told, strict=True))
+
+
+def test_follow_up_has_the_hazard_that_was_put_there(tmp_path):
+    plan = replace(FOLLOWED, visits=3000, censored=0.0)
+    time, event, log_hazard, age = follow_up(plan, tmp_path)
+    assert event.all()
+    # Times over their expectation are standard exponential numbers.
+    scaled = time * np.log(2) / 24 * np.exp(log_hazard)
+    assert scaled.mean() == pytest.approx(1, abs=0.06) and np.median(scaled) == pytest.approx(np.log(2), abs=0.06)
+    assert harrell(time, event == 1, log_hazard) == pytest.approx(concordance_among(log_hazard), abs=0.015)
+    left = log_hazard - 0.5 * (age - 55) / 20
+    assert abs(np.corrcoef(left, age)[0, 1]) < 0.05 and left.std() == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.parametrize("censored", [0.1, 0.6])
+def test_censoring_is_a_dial_that_leaves_the_events_where_they_were(censored, tmp_path):
+    whole = follow_up(replace(FOLLOWED, censored=0.0), tmp_path)
+    time, event, log_hazard, _ = follow_up(replace(FOLLOWED, censored=censored), tmp_path)
+    assert 1 - event.mean() == pytest.approx(censored, abs=0.06)
+    assert (log_hazard == whole[2]).all() and (time[event == 1] == whole[0][event == 1]).all()
+    assert (time[event == 0] < whole[0][event == 0]).all()
+
+
+def test_the_lesion_is_as_large_as_its_hazard_says(tmp_path):
+    plan = replace(FOLLOWED, visits=12, size=(96, 96), age_effect=0.0, visits_per_patient=2)
+    cohort = make_study(plan, tmp_path)
+    assert {*cohort.cases[0].labels} == {"death_time", "death_event"}
+    low, high = plan.radius_mm
+    for case in cohort:
+        sample = open_case(cohort.root, case)
+        area = float(sample.masks["lesion"].array.sum()) * float(np.prod(plan.step_mm))
+        radius = np.sqrt(low * high) * (high / low) ** (case.fields["log_hazard"] / 4)
+        assert area == pytest.approx(np.pi * radius**2, rel=0.12)
+    visits = [case for case in cohort if case.patient == "p0000"]
+    assert len(visits) == 2 and visits[0].labels == visits[1].labels
+
+
+def test_the_log_hazard_is_kept_for_those_who_ask_for_the_truth(tmp_path):
+    cohort = make_study(replace(FOLLOWED, visits=2, truth=False), tmp_path)
+    assert "log_hazard" not in cohort.cases[0].fields and not cohort.cases[0].masks

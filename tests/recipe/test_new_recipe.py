@@ -11,7 +11,7 @@ from preceptor.recipe.load import load_recipe
 from preceptor.recipe.new import new_recipe
 
 
-@pytest.mark.parametrize("task", ["classification", "multilabel", "regression", "segmentation"])
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression", "segmentation", "survival"])
 def test_a_new_recipe_passes_its_check_without_a_warning(task, tmp_path):
     path = new_recipe(task, tmp_path / "new.yaml")
     recipe = load_recipe(path, roots=[tmp_path])

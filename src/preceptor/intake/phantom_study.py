@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from preceptor.maths.phantoms import Anatomy, Lesion, Pose, body, chest, draw_le
 
 from .phantom_files import write_image, write_mask
 from .phantom_plan import Plan
+from .phantom_survival import follow_ups, log_hazard_of, telling_lesion
 
 #: Streams of random numbers: each decision has its own, so that one dial leaves the others' draws alone.
-_PERSON, _DAY, _GRAIN, _SCANNER, _LABELS, _LESIONS, _VIEWS = range(7)
+_PERSON, _DAY, _GRAIN, _SCANNER, _LABELS, _LESIONS, _VIEWS, _FOLLOW_UP = range(8)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class _Patient:
     age: int
     labels: Mapping[str, Any]
     lesions: tuple[Lesion, ...]
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -79,7 +81,23 @@ def _patients(plan: Plan) -> list[_Patient]:
         sex, age = str(rng.choice(["F", "M"])), int(rng.integers(20, 90))
         labels, lesions = _findings(plan, index, int(classes[index]))
         patients.append(_Patient(index, int(sites[index]), sex, age, labels, lesions))
-    return patients
+    return _followed(plan, patients) if plan.task == "survival" else patients
+
+
+def _followed(plan: Plan, patients: list[_Patient]) -> list[_Patient]:
+    """The patients, each with a lesion and the follow-up that it stands for."""
+    lesions = [telling_lesion(plan, plan.rng(_LESIONS, patient.number)) for patient in patients]
+    risks = [log_hazard_of(plan, each, patient.age) for patient, (each, _) in zip(patients, lesions, strict=True)]
+    known = zip(patients, lesions, risks, follow_ups(plan, risks, _FOLLOW_UP), strict=True)
+    return [
+        replace(
+            patient,
+            labels={f"{plan.label}_time": time, f"{plan.label}_event": event},
+            lesions=(lesion,),
+            fields={"log_hazard": round(risk, 6)} if plan.truth else {},
+        )
+        for patient, (_, lesion), risk, (time, event) in known
+    ]
 
 
 def _deal_classes(plan: Plan, sites: np.ndarray) -> np.ndarray:
@@ -150,6 +168,7 @@ def _make_case(plan: Plan, root: Path, patient: _Patient, visit: int, scanner: S
             called = plan.mask if plan.task in ("segmentation", "lesion") else "lesion"
             masks[called] = write_mask(plan, root, key, truth, patient.site)
     fields = {"site": plan.sites[patient.site], "sex": patient.sex, "age": patient.age, "visit": visit + 1}
+    fields |= patient.fields
     return Case(key, images, patient.name, masks, patient.labels, fields)
 
 
@@ -175,7 +194,7 @@ def _picture(
     if plan.task == "segmentation":
         grey, index = structures(anatomy, plan.size, len(plan.labels), pose, view)
         return grey, np.array([0, *plan.labels.values()])[index]
-    draw = chest if len(plan.size) == 2 and plan.task != "lesion" else body
+    draw = chest if len(plan.size) == 2 and plan.task not in ("lesion", "survival") else body
     grey, mask = plant(draw(anatomy, plan.size, pose, view), lesions, plan.step_mm, pose)
     if plan.task == "lesion":
         return grey, mask * next(iter(plan.labels.values()))

@@ -18,7 +18,7 @@ from .phantom_plan import Plan
 from .phantom_study import make_study
 
 #: Parameters under which plug-ins name a column of the cohort.
-_COLUMNS = ("field", "fields", "by", "domain", "group", "stratify")
+_COLUMNS = ("clinical", "field", "fields", "by", "domain", "group", "stratify")
 
 #: What every phantom study says of its cases.
 _KNOWN = ("site", "sex", "age", "visit")
@@ -26,6 +26,9 @@ _KNOWN = ("site", "sex", "age", "visit")
 #: How the roles go where the recipe leaves them to its data set.
 _ROLES = ("train", "train", "tune", "calibrate", "test", "train", "test", "train")
 
+
+#: What tables write where an event happened.
+_HAPPENED = ("1", "1.0", "True", "true")
 
 #: Calibration cases kept in a rehearsal: a conformal set of 95 % can't be promised from fewer than 19. They are only
 #: predicted, which is quick.
@@ -51,16 +54,16 @@ def stand_in(recipe: Recipe, folder: Path, visits: int = 48) -> Cohort:
     plan = Plan(
         visits=visits,
         seed=recipe.seed,
-        size=_size(sections),
-        views=_views(sections["cohort"]),
+        size=size_of(sections),
+        views=views_of(sections["cohort"]),
         sites=("north", "south", *named.get("site", ())),
         site_effect=0.5,
-        **_asked(recipe, question),
+        **asked(recipe, question),
     )
     if len(plan.size) == 2:
-        plan = replace(plan, format="dicom" if _needs_spacing(sections) else "png")
+        plan = replace(plan, format="dicom" if needs_spacing(sections) else "png")
     cohort = make_study(plan, folder, recipe.study)
-    cases = [_with_columns(case, index, sections, named) for index, case in enumerate(cohort)]
+    cases = [_with_columns(_followed(case, question), index, sections, named) for index, case in enumerate(cohort)]
     if recipe.split is None:
         cases = [replace(case, role=_ROLES[index % len(_ROLES)]) for index, case in enumerate(cases)]
     return replace(
@@ -68,12 +71,15 @@ def stand_in(recipe: Recipe, folder: Path, visits: int = 48) -> Cohort:
     )
 
 
-def _asked(recipe: Recipe, question: Question) -> dict[str, Any]:
+def asked(recipe: Recipe, question: Question) -> dict[str, Any]:
     """Task and classes, as a phantom study's settings."""
     settings = spec(recipe.task)[1]
     if question.dense:
         labels = dict(zip(question.classes[1:], question.values[1:], strict=True))
         return {"task": "segmentation", "labels": labels, "mask": question.target}
+    if question.task == "survival":
+        # Most have the event by the last time that is asked for, and a few are followed beyond it.
+        return {"task": "survival", "label": question.target, "median_time": question.times[-1] / 2, "censored": 0.2}
     if question.is_regression:
         return {"task": "regression", "label": question.target}
     if not question.exclusive:
@@ -85,7 +91,7 @@ def _asked(recipe: Recipe, question: Question) -> dict[str, Any]:
     return {"task": "classification", "classes": values, "label": question.target}
 
 
-def _views(cohort: Mapping[str, Any]) -> tuple[str, ...]:
+def views_of(cohort: Mapping[str, Any]) -> tuple[str, ...]:
     settings = spec(cohort)[1]
     for key in ("views", "image", "images"):
         if isinstance(settings.get(key), (Mapping, list)):
@@ -93,7 +99,7 @@ def _views(cohort: Mapping[str, Any]) -> tuple[str, ...]:
     return ("image",)
 
 
-def _size(sections: Mapping[str, Any]) -> tuple[int, ...]:
+def size_of(sections: Mapping[str, Any]) -> tuple[int, ...]:
     """Voxels of a phantom: room for a patch and a little more."""
     patch = sections["train"]["patch"]
     if patch:
@@ -106,7 +112,7 @@ def _size(sections: Mapping[str, Any]) -> tuple[int, ...]:
     return (32, 32, 32) if any(suffix in text for suffix in (".nii", "decathlon", "nnunet", "bids")) else (64, 64)
 
 
-def _needs_spacing(sections: Mapping[str, Any]) -> bool:
+def needs_spacing(sections: Mapping[str, Any]) -> bool:
     return any(settings.get("spacing_mm") is not None for settings in _mappings(sections["prepare"]))
 
 
@@ -132,6 +138,13 @@ def _with_columns(case: Case, index: int, sections: Mapping[str, Any], named: Ma
     return replace(case, fields=fields)
 
 
+def _followed(case: Case, question: Question) -> Case:
+    """The case with its follow-up in the columns where the recipe looks for it."""
+    phantoms = (f"{question.target}_time", f"{question.target}_event")
+    renamed = dict(zip(phantoms, question.follow_up_columns, strict=True)) if question.task == "survival" else {}
+    return replace(case, labels={renamed.get(name, name): value for name, value in case.labels.items()})
+
+
 def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
     """Every mapping in a tree."""
     if isinstance(value, Mapping):
@@ -146,13 +159,22 @@ def _texts(value: Any) -> list[str]:
     return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
 
 
-def few_cases(cohort: Cohort, each: int = 2) -> Cohort:
+def few_cases(cohort: Cohort, each: int = 2, event: str | None = None) -> Cohort:
     """At most `each` cases a role, of different labels where there are such: enough to try every step once.
 
     More calibration cases are kept, for what they fit promises something of its number of cases.
+
+    Args:
+        cohort: With roles.
+        each: Cases a role.
+        event: Column of survival's events; cases that had it come first, for without an event there is nothing to learn.
     """
     by_role: dict[str | None, list[Case]] = defaultdict(list)
-    for case in cohort:
+
+    def without(case: Case) -> bool:
+        return event is not None and str(case.labels.get(event, case.fields.get(event))) not in _HAPPENED
+
+    for case in sorted(cohort, key=without):
         by_role[case.role].append(case)
     number = {role: max(each, _TO_CALIBRATE) if role == "calibrate" else each for role in by_role}
     kept = {case.key for role, cases in by_role.items() for case in _different(cases, number[role])}

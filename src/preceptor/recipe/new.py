@@ -20,7 +20,7 @@ def new_recipe(task: str, path: Path) -> Path:
     """Write a commented recipe for a task.
 
     Args:
-        task: ``classification``, ``multilabel``, ``segmentation`` or ``regression``.
+        task: ``classification``, ``multilabel``, ``segmentation``, ``regression`` or ``survival``.
         path: The file to write.
 
     Raises:

@@ -28,7 +28,8 @@ class Phantoms:
         root: Folder that `folder` is relative to.
         task: What there is to find. ``classification``: as many lesions as the place of the class in `classes`;
             ``multilabel``: a lesion in a place of its own for each label; ``regression``: the lesion's volume (cm³, or
-            cm² where flat); ``segmentation``: structures in a row; ``lesion``: a mask of one to three lesions.
+            cm² where flat); ``segmentation``: structures in a row; ``lesion``: a mask of one to three lesions;
+            ``survival``: the larger the lesion, the sooner the event.
         visits: How many cases in all: a case is one visit.
         visits_per_patient: Visits of each patient.
         size: Voxels along 2 or 3 axes.
@@ -36,17 +37,23 @@ class Phantoms:
         views: Names of the views of a visit. Flat classification shows a chest from the front, then from the side.
         missing_views: Share of the views that were not taken; a visit keeps one at least.
         classes: Class names, or the names of a multilabel study's labels.
-        label: Column of the class, or of the number.
+        label: Column of the class, or of the number; of survival the columns are ``<label>_time`` and ``<label>_event``.
         labels: Structure to value in the label map. ``lesion`` uses the first.
         mask: Name of the label map.
         sites: Names of the sites; patients are spread evenly.
         site_effect: How much scanners differ: 0 not at all, 1 as vendors do.
         confounding: 0: each site sees the same mix of classes; 1: each sees one class only.
-        lesion_radius_mm: Shortest and longest half axis; by default 8 to 13 hundredths of the field of view.
+        lesion_radius_mm: Shortest and longest half axis; by default 8 to 13 hundredths of the field of view, 5 to 17 for
+            survival (there of a lesion two standard deviations below and above the middle).
         lesion_contrast: What a lesion adds to the grey value (0 to 1; tissue is 0.42, noise 0.02).
         format: ``nifti``, ``png``, ``dicom`` (an MR series; a radiograph where flat), or ``mixed``: DICOM and NIfTI in
             turn by site.
-        truth: Whether classification also keeps masks of the lesions, named ``lesion``.
+        truth: Whether classification and survival also keep masks of the lesions, named ``lesion``; survival then has
+            the field ``log_hazard`` too.
+        lesion_effect: Survival: log hazard ratio for each standard deviation of the lesion's log volume.
+        age_effect: Survival: log hazard ratio for 20 years of age, which the image does not show.
+        median_time: Survival: by when one of two patients of average risk has the event, in any unit.
+        censored: Survival: expected share of patients that are lost from sight before the event.
         seed: Everything drawn follows from it.
         folder: Where the study is written, inside `root`.
 
@@ -66,7 +73,9 @@ class Phantoms:
     def __init__(
         self,
         root: Path,
-        task: Literal["classification", "multilabel", "regression", "segmentation", "lesion"] = "classification",
+        task: Literal[
+            "classification", "multilabel", "regression", "segmentation", "lesion", "survival"
+        ] = "classification",
         visits: Annotated[int, Ge(1), Le(100_000)] = 60,
         visits_per_patient: Annotated[int, Ge(1)] = 1,
         size: Annotated[list[Annotated[int, Ge(8), Le(1024)]], Len(2, 3)] = [64, 64],  # noqa: B006  read, never changed
@@ -84,6 +93,10 @@ class Phantoms:
         lesion_contrast: Annotated[float, Gt(0), Le(1)] = 0.3,
         format: Literal["nifti", "png", "dicom", "mixed"] = "nifti",  # noqa: A002  the recipe's word
         truth: bool = False,
+        lesion_effect: float = 1.0,
+        age_effect: float = 0.0,
+        median_time: Annotated[float, Gt(0)] = 24.0,
+        censored: Annotated[float, Ge(0), Le(0.95)] = 0.3,
         seed: Annotated[int, Ge(0)] = 0,
         folder: str = "phantoms",
     ) -> None:
@@ -112,6 +125,8 @@ class Phantoms:
         self.sites, self.site_effect, self.confounding = sites, site_effect, confounding
         self.lesion_radius_mm, self.lesion_contrast = lesion_radius_mm, lesion_contrast
         self.format, self.truth, self.seed, self.folder = format, truth, seed, folder
+        self.lesion_effect, self.age_effect = lesion_effect, age_effect
+        self.median_time, self.censored = median_time, censored
 
     @classmethod
     def example(cls) -> Phantoms:

@@ -109,7 +109,7 @@ class SurvivalBrier:
             "explained": measuring.finding(
                 "survival_brier.explained",
                 "1 - the score over that of one Kaplan-Meier curve: 0 no better than knowing nothing of the case",
-                lambda counts: 1 - ours(counts) / theirs(counts),
+                _share_explained(ours, theirs),
                 **shared,
             ),
         }
@@ -149,6 +149,15 @@ def _weighted(statistics: list[Statistic], weights: np.ndarray) -> Statistic:
         return np.sum([w * each(counts) for w, each in zip(weights, statistics, strict=True)], axis=0)
 
     return mean
+
+
+def _share_explained(ours: Statistic, theirs: Statistic) -> Statistic:
+    def share(counts: np.ndarray) -> np.ndarray:
+        left, all_there_is = ours(counts), theirs(counts)
+        # Where one curve for everybody is never wrong there is nothing to explain.
+        return 1 - np.divide(left, all_there_is, out=np.full(left.shape, np.nan), where=all_there_is > 0)
+
+    return share
 
 
 def _undefined(counts: np.ndarray) -> np.ndarray:
