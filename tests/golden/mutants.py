@@ -1032,3 +1032,50 @@ MUTANTS += [
     ),
     Mutant("P2.5", "maths.survival_phantoms", "-np.expm1(-product) / product", "-np.expm1(-product)"),
 ]
+MUTANTS += [
+    Mutant(
+        "P2.1",
+        "maths.phantom_shepp_logan",
+        "(short / 4, short / 3), small=upper_small",
+        "(short / 4, short / 3), small=lower_small",
+    ),
+    Mutant(
+        "P2.1", "maths.phantom_shepp_logan", "long - jitter, short - jitter", "long - 3 * jitter, short - 3 * jitter"
+    ),
+    Mutant("P2.1", "maths.phantom_trivial", "noise - noise.min(initial=np.inf)", "noise"),
+    Mutant(
+        "P2.1",
+        "intake.phantoms.trivial",
+        "person, label = divmod(turn.index, len(self.classes))",
+        "label = turn.index % 2",
+    ),
+    Mutant("P2.1", "maths.phantom_heads", '"AD": (0.05, 0.85, 0.10)', '"AD": (0.05, 0.80, 0.15)'),
+    Mutant("P2.2", "maths.phantom_heads", '"AD": (0.05, 0.85, 0.10)', '"AD": (0.10, 0.80, 0.10)'),
+    Mutant("P2.2", "maths.phantom_heads", "np.mean(np.asarray(patients) != 0)", "np.mean(np.asarray(patients) == 1)"),
+    Mutant(
+        "P2.3",
+        "maths.phantom_shepp_logan",
+        "(0.16, 0.41, 0.28), (-0.22, 0.0, 0.0), 18.0",
+        "(0.16, 0.41, 0.28), (-0.22, 0.0, 0.0), -18.0",
+    ),
+    Mutant(
+        "P2.3",
+        "maths.phantom_shepp_logan",
+        "(0.21, 0.25, 0.41), (0.0, 0.35, 0.0)",
+        "(0.21, 0.25, 0.41), (0.0, 0.35, -0.15)",
+    ),
+    Mutant("P2.3", "maths.phantom_shepp_logan", "return np.round(total, 6)", "return total"),
+    Mutant("P2.3", "maths.phantom_shepp_logan", "UPPER, LOWER = (4,), (7, 8, 9)", "LOWER, UPPER = (4,), (7, 8, 9)"),
+    Mutant("P2.6", "maths.phantom_cells", ">= apart**2", ">= apart"),
+    Mutant("P2.6", "maths.phantom_cells", "total / (2 * math.pi * sigma**2)", "total / (2 * math.pi * sigma)"),
+    Mutant("P2.6", "intake.phantoms.cells", 'if self.placing == "spaced"', 'if self.placing == "free"'),
+    Mutant("P2.7", "maths.phantom_sites", "site_of_positive - site_of_negative", "site_of_positive + site_of_negative"),
+    Mutant(
+        "P2.7",
+        "maths.phantom_sites",
+        "((1, 1 - confounding), (0, confounding))",
+        "((1, confounding), (0, 1 - confounding))",
+    ),
+    Mutant("P2.7", "intake.phantoms.sites", "self.confounding if at_b else 1 - self.confounding", "self.confounding"),
+    Mutant("P2.7", "intake.phantoms.sites", "self.site_shift * at_b", "self.site_shift * positive"),
+]

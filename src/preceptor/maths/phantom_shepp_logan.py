@@ -81,9 +81,7 @@ def subtype_volume(rng: np.random.Generator, subtype: int, size: int | Sequence[
     return volume(size, scales=tuple(map(float, scales)))
 
 
-def subtype_slice(
-    rng: np.random.Generator, subtype: int, size: int = 128, smoothing: bool = False, turn: bool = True
-) -> np.ndarray:
+def subtype_slice(rng: np.random.Generator, subtype: int, size: int = 128, smoothing: bool = False) -> np.ndarray:
     """One slice: a skull, a brain, two ventricles, and grey regions of which some are small.
 
     Args:
@@ -91,21 +89,18 @@ def subtype_slice(
         subtype: 0 all large, 1 the three lower small, 2 the upper small.
         size: Pixels along each side.
         smoothing: Blur with a standard deviation drawn from 0 to a hundredth of the size.
-        turn: By an angle drawn from all there are.
 
     Returns:
-        ``(size, size)`` float64; skull 1, brain 0.2, ventricles and background 0, regions 0.4 to 0.6. The first axis
-        runs from the upper region to the lower.
+        ``(size, size)`` float64; skull 1, brain 0.2, ventricles and background 0, regions 0.4 to 0.6, each turned by an
+        angle of its own. The first axis runs from the upper region to the lower.
 
     Source: ``clinicadl generate shepplogan`` (Thibeau-Sutre et al. 2022), from its code of 2024.
     """
     centre = (size + 1) / 2
     long, short = centre - 2, 2 * centre / 3 - 2
     colour = rng.uniform(0.4, 0.6)
-    angle = rng.uniform(0, 2 * math.pi) if turn else 0.0
-    rows, columns = np.meshgrid(np.arange(1, size + 1.0), np.arange(1, size + 1.0), indexing="ij")
-    down = centre + math.cos(angle) * (rows - centre) + math.sin(angle) * (columns - centre)
-    right = centre + math.cos(angle) * (columns - centre) - math.sin(angle) * (rows - centre)
+    furthest = max(1.0, size / 32)
+    down, right = np.meshgrid(np.arange(1, size + 1.0), np.arange(1, size + 1.0), indexing="ij", sparse=True)
     picture = np.zeros((size, size))
 
     def paint(value: float, at: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0) -> None:
@@ -115,11 +110,11 @@ def subtype_slice(
         picture[square <= 1] = value
 
     def region(at: tuple[float, float], radii: tuple[float, float], small: bool) -> None:
-        jitter = rng.uniform(1, size / 32)
-        place = at[0] + rng.uniform(-1, 1) * jitter, at[1] + rng.uniform(-1, 1) * jitter
-        paint(colour, place, (radii[0] * _scale(rng, small), radii[1] * _scale(rng, small)))
+        place = at[0] + rng.uniform(1, furthest), at[1] + rng.uniform(1, furthest)
+        scaled = radii[0] * _scale(rng, small), radii[1] * _scale(rng, small)
+        paint(colour, place, scaled, rng.uniform(-180, 180))
 
-    jitter = rng.uniform(1, size / 32)
+    jitter = rng.uniform(1, furthest)
     paint(1.0, (centre, centre), (long, short))
     paint(0.2, (centre, centre), (long - jitter, short - jitter))
     for side in (-1, 1):
