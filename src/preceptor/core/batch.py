@@ -11,6 +11,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """Each sample of a batch is two cases in one: itself, and a partner (mixup, cutmix).
+
+    The loss is then ``share * loss(answer, own truth) + (1 - share) * loss(answer, partner's truth)``, whatever the
+    objective: for cross-entropy that is the loss against the soft target itself.
+
+    Args:
+        share: ``(batch,)`` of the sample's own truth, in 0..1; 1 where it was left as it is.
+        targets: ``{name: tensor}`` of the partners, in the form of the batch's targets. A target that is not here (a label map
+            that was cut and pasted with the image) counts whole.
+    """
+
+    share: Tensor
+    targets: Mapping[str, Tensor]
+
+    def to(self, device: torch.device) -> Mixed:
+        """The same on another device."""
+        return Mixed(self.share.to(device), {name: target.to(device) for name, target in self.targets.items()})
+
+
 @dataclass
 class Batch:
     """Cases on their way through the network.
@@ -23,6 +44,7 @@ class Batch:
         masks: ``{name: (batch, ...)}``: ``weight`` (per voxel), ``forbidden`` (right for the right reasons) …
         rows: ``(batch,)`` long: the row of the loader's index each sample was drawn from.
         keys: The cases' keys.
+        mixed: Where each sample is two cases in one; `keys`, `rows`, `fields` and `targets` are then those of the larger part.
     """
 
     images: dict[str, Tensor]
@@ -32,6 +54,7 @@ class Batch:
     keys: list[str]
     fields: dict[str, Any] = field(default_factory=dict)
     masks: dict[str, Tensor] = field(default_factory=dict)
+    mixed: Mixed | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -50,6 +73,7 @@ class Batch:
         for each, name in moved._tensors():
             each[name] = each[name].to(device, non_blocking=True)
         moved.rows = moved.rows.to(device)
+        moved.mixed = None if self.mixed is None else self.mixed.to(device)
         return moved
 
     def pin_memory(self) -> Batch:

@@ -76,14 +76,46 @@ class WeightedSum:
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         """``{term: (batch,)}``: needs targets alone, so it is known before the forward pass."""
-        target = batch.targets[self.question.target]
-        return {term.name: term.objective.count(target).float() for term in self.terms}
+        return {term.name: self._count(term.objective, batch) for term in self.terms}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """``{term: (batch,)}``, each the mean over what that sample has labelled."""
-        target = batch.targets[self.question.target]
         weight = batch.masks.get("weight")
-        return {term.name: _scored(term.objective, outputs[term.output], target, weight) for term in self.terms}
+        return {term.name: self._loss(term.objective, outputs[term.output], batch, weight) for term in self.terms}
+
+    def _truths(self, batch: Batch) -> list[tuple[Tensor, Tensor | None]]:
+        """The target with its share (None: all of it), and the partners' where samples are two cases in one."""
+        target = batch.targets[self.question.target]
+        partner = None if batch.mixed is None else batch.mixed.targets.get(self.question.target)
+        if batch.mixed is None or partner is None:
+            return [(target, None)]
+        return [(target, batch.mixed.share), (partner, 1 - batch.mixed.share)]
+
+    def _count(self, objective: Any, batch: Batch) -> Tensor:
+        counts = [(objective.count(target).float(), share) for target, share in self._truths(batch)]
+        parts = [count if share is None else share * count for count, share in counts]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    def _loss(
+        self, objective: Any, output: Tensor, batch: Batch, weight: Tensor | None, coarser: bool = False
+    ) -> Tensor:
+        """Of one truth, or of two by their shares and by how much each has labelled."""
+        truths = [
+            (self._on_grid(target, output) if coarser else target, share) for target, share in self._truths(batch)
+        ]
+        parts = [_scored(objective, output, target, weight) for target, _ in truths]
+        if len(parts) == 1:
+            return parts[0]
+        counts = [share * objective.count(target).float() for target, share in truths if share is not None]
+        total = counts[0] + counts[1]
+        together = counts[0] * parts[0] + counts[1] * parts[1]
+        return torch.where(total > 0, together / torch.where(total > 0, total, 1), 0.0)
+
+    def _on_grid(self, target: Tensor, output: Tensor) -> Tensor:
+        """A dense target on the grid of a coarser output."""
+        if self.question.dense and output.shape[2:] != target.shape[-(output.ndim - 2) :]:
+            return _to_grid(target, output.shape[2:])
+        return target
 
     def total(
         self,
@@ -109,14 +141,12 @@ class WeightedSum:
 
     def of(self, output: Tensor, batch: Batch) -> Tensor:
         """``(batch,)`` weighted losses of another output (auxiliary head, coarser scale) against the same target."""
-        target = batch.targets[self.question.target]
-        weight = batch.masks.get("weight")
-        if self.question.dense and output.shape[2:] != target.shape[-(output.ndim - 2) :]:
-            target = _to_grid(target, output.shape[2:])
-            weight = None if weight is None else _to_grid(weight, output.shape[2:])
+        target, weight = batch.targets[self.question.target], batch.masks.get("weight")
+        if weight is not None and self._on_grid(target, output) is not target:
+            weight = _to_grid(weight, output.shape[2:])
         terms = [term for term in self.terms if term.output == "answer"]
         return sum(
-            (term.weight * _scored(term.objective, output, target, weight) for term in terms),
+            (term.weight * self._loss(term.objective, output, batch, weight, coarser=True) for term in terms),
             start=torch.zeros(len(batch), device=output.device),
         )
 
