@@ -154,6 +154,33 @@ def centred_window_map(shape: Sequence[int], new_shape: Sequence[int]) -> np.nda
     return matrix
 
 
+def window_map(first: Sequence[int]) -> np.ndarray:
+    """The map of a window that begins at a voxel, which may lie outside the image."""
+    matrix = np.eye(len(first) + 1)
+    matrix[:-1, -1] = first
+    return matrix
+
+
+def box_of(inside: np.ndarray) -> tuple[list[int], list[int]]:
+    """First voxel and shape of the smallest box around what is true.
+
+    Args:
+        inside: ``(*space)`` bool, somewhere true.
+    """
+    first, shape = [], []
+    for axis in range(inside.ndim):
+        along = np.flatnonzero(inside.any(axis=tuple(other for other in range(inside.ndim) if other != axis)))
+        first.append(int(along[0]))
+        shape.append(int(along[-1] - along[0] + 1))
+    return first, shape
+
+
+def grown(first: Sequence[int], shape: Sequence[int], multiple_of: int) -> tuple[list[int], list[int]]:
+    """A box enlarged about its middle until each side is a multiple; the one more at the end."""
+    larger = [-(-each // multiple_of) * multiple_of for each in shape]
+    return [a - (new - old) // 2 for a, old, new in zip(first, shape, larger, strict=True)], larger
+
+
 def about_centre(linear: np.ndarray, shift: Sequence[float], shape: Sequence[int]) -> np.ndarray:
     """The map ``output -> centre + linear @ (output - centre) + shift``, in voxels, about the middle of the grid."""
     centre = (np.asarray(shape, dtype=float) - 1) / 2
