@@ -105,3 +105,23 @@ def test_it_says_how_many_members_are_better_alone():
         {"findings": {"members.roc": found.to_json()}, "verdicts": [], "problems": [], "facts": {}}
     )
     assert stored["members.roc.member 1"].value == found.parts["member 1"].value
+
+
+def test_networks_drawn_by_swag_vote_are_sealed_and_agree_or_not(tmp_path):
+    """The whole path with an answer per voxel: tail, members, their maps, their agreement, the bundle."""
+    from tests.deliver.sealed import dense_run
+
+    run = dense_run(
+        tmp_path,
+        strategy="{swag: {members: 3, rank: 2, tail: 1.0}}",
+        safeguards="[member_agreement]",
+        evaluate="[dice, {predicted_quality: {part: member_agreement, resamples: 100}}]",
+    )
+    found = run.evidence.findings["members.dice"]
+    assert [name for name in found.parts if name.startswith("member ")] == ["member 1", "member 2", "member 3"]
+    assert all((run.folder / "members" / str(at) / "maps").is_dir() for at in range(3))
+    assert run.predictions.table["part:member_agreement"].notna().any()
+    assert "members.predicted_quality" not in run.evidence, "one network alone has nobody to agree with"
+    bundle = run.seal(tmp_path / "swag.preceptor")
+    prediction = bundle.predict(next((tmp_path / "data" / "images").glob("*.nii.gz")))
+    assert "member_agreement" in prediction.parts and prediction.mask is not None
