@@ -8,7 +8,13 @@ from scipy import stats
 from sklearn.metrics import r2_score
 
 from preceptor.maths.intervals import Resamples
-from preceptor.maths.regression import NORMAL_95, limits_statistic, r_squared_statistic, spearman_statistic
+from preceptor.maths.regression import (
+    NORMAL_95,
+    limit_interval,
+    limits_statistic,
+    r_squared_statistic,
+    spearman_statistic,
+)
 
 
 @pytest.fixture
@@ -47,3 +53,24 @@ def test_what_is_the_same_everywhere_explains_nothing():
     assert np.isnan(spearman_statistic(same, np.arange(5.0), resamples)(ones)[0])
     assert np.isnan(limits_statistic(np.full(5, np.nan), resamples, 1.96)(ones)[0])
     assert np.isnan(spearman_statistic(same * np.nan, same, resamples)(ones)[0])
+
+
+def test_intervals_of_limits_are_quantiles_of_the_noncentral_t():
+    low, high = limit_interval(0.0, 1.0, 20, NORMAL_95)
+    centre = NORMAL_95 * np.sqrt(20)
+    assert stats.nct.cdf(np.array([low, high]) * np.sqrt(20), 19, centre) == pytest.approx([0.025, 0.975], abs=1e-6)
+    assert limit_interval(0.0, 1.0, 20, -NORMAL_95) == pytest.approx((-high, -low))
+    approximate = NORMAL_95 + np.array([-1, 1]) * NORMAL_95 * np.sqrt(1 / 5000 + NORMAL_95**2 / (2 * 4999))
+    assert limit_interval(0.0, 1.0, 5000, NORMAL_95) == pytest.approx(approximate, abs=2e-3)
+    assert limit_interval(3.0, 2.0, 20, NORMAL_95) == pytest.approx((3 + 2 * low, 3 + 2 * high))
+    with pytest.raises(ValueError, match="two differences"):
+        limit_interval(0.0, 1.0, 1, NORMAL_95)
+
+
+def test_intervals_of_limits_cover_the_true_limit():
+    rng, inside = np.random.default_rng(0), []
+    for _ in range(2000):
+        drawn = rng.normal(1, 3, 10)
+        low, high = limit_interval(drawn.mean(), drawn.std(ddof=1), 10, NORMAL_95)
+        inside.append(low <= 1 + NORMAL_95 * 3 <= high)
+    assert abs(np.mean(inside) - 0.95) < 0.015

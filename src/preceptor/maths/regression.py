@@ -58,6 +58,36 @@ def limits_statistic(difference: np.ndarray, resamples: Resamples, standard_devi
     return statistic
 
 
+def limit_interval(
+    mean: float, deviation: float, cases: int, standard_deviations: float, level: float = 0.95
+) -> tuple[float, float]:
+    """The exact interval of a limit of agreement, of differences that are normal and of different patients.
+
+    Args:
+        mean: Of the differences.
+        deviation: Their standard deviation (divisor ``cases - 1``).
+        cases: How many, two or more.
+        standard_deviations: -1.96 for the lower limit of agreement, 1.96 for the upper one.
+        level: Of the interval.
+
+    Raises:
+        ValueError: There are fewer than two differences.
+
+    Source: Carkeet 2015 (Optom Vis Sci 92:e71), equations 4 and 5: quantiles of the noncentral t distribution.
+    """
+    from scipy.special import nctdtrit
+
+    if cases < 2:
+        raise ValueError("two differences are the least")
+    root = np.sqrt(cases)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    # The distribution of the lower limit mirrors that of the upper one; scipy's inverse is good on the positive side.
+    low, high = (float(nctdtrit(cases - 1, abs(standard_deviations) * root, tail) / root) for tail in tails)
+    if standard_deviations < 0:
+        low, high = -high, -low
+    return mean + low * deviation, mean + high * deviation
+
+
 def spearman_statistic(first: np.ndarray, second: np.ndarray, resamples: Resamples) -> Statistic:
     """Correlation of ranks, ties sharing the mean of theirs; NaN where all values of a side are one.
 

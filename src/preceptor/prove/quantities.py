@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas
 
 from preceptor.core.evidence import Finding
 from preceptor.maths.intervals import mean_statistic
-from preceptor.maths.regression import NORMAL_95, limits_statistic
+from preceptor.maths.regression import NORMAL_95, limit_interval, limits_statistic
 
 from .measuring import Measuring, noted, refused
 
@@ -74,23 +74,14 @@ class Quantities:
         """Bland and Altman's bias and limits of agreement.
 
         The standard deviation is that of all differences, several of one patient included: the limits are those of a
-        single answer to a single image. Their intervals resample patients.
+        single answer to a single image. Where every patient has one image, the limits' intervals are the exact ones of
+        normal differences; else patients are resampled.
 
         Args:
             name: Of the whole finding.
+
+        Source: Bland & Altman 1986, 2007 (several images of a patient); Carkeet 2015 (the exact intervals).
         """
-        limits = {
-            side: self.measuring.finding(
-                f"{name}.{side}_limit",
-                f"{side} limit of agreement: mean of answer minus truth {sign} 1.96 standard deviations, between which "
-                "95 % of differences lie if they are normal",
-                limits_statistic(self.error, self.measuring.resamples, factor),
-                self.known,
-                unit=self.unit,
-                higher_is_better=None,
-            )
-            for side, sign, factor in (("lower", "-", -NORMAL_95), ("upper", "+", NORMAL_95))
-        }
         bias = self.measuring.mean(
             f"{name}.bias",
             "mean of answer minus truth: above 0 the answer is too high",
@@ -98,4 +89,32 @@ class Quantities:
             unit=self.unit,
             higher_is_better=None,
         )
-        return {"bias": bias, "lower_limit": limits["lower"], "upper_limit": limits["upper"]}
+        return {"bias": bias} | {
+            f"{side}_limit": self._limit(f"{name}.{side}_limit", side, factor)
+            for side, factor in (("lower", -NORMAL_95), ("upper", NORMAL_95))
+        }
+
+    def differences(self) -> dict[str, list[float]]:
+        """The curve that a plot of Bland and Altman draws: the mean of truth and answer, and their difference."""
+        known = self.known
+        mean = (self.truth[known] + self.answer[known]) / 2
+        return {"mean of both": np.round(mean, 6).tolist(), "difference": np.round(self.error[known], 6).tolist()}
+
+    def _limit(self, name: str, side: str, factor: float) -> Finding:
+        found = self.measuring.finding(
+            name,
+            f"{side} limit of agreement: mean of answer minus truth {'-' if factor < 0 else '+'} 1.96 standard deviations, "
+            "between which 95 % of differences lie if they are normal",
+            limits_statistic(self.error, self.measuring.resamples, factor),
+            self.known,
+            unit=self.unit,
+            higher_is_better=None,
+        )
+        errors = self.error[self.known]
+        if len(errors) < 3 or self.measuring.clusters(self.known) < len(errors):
+            return found
+        interval = limit_interval(
+            float(errors.mean()), float(errors.std(ddof=1)), len(errors), factor, self.measuring.level
+        )
+        method = f"exact for normal differences (Carkeet), {len(errors)} {self.measuring.unit}s"
+        return replace(found, interval=interval, method=method, notes=())

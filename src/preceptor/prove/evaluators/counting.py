@@ -28,7 +28,7 @@ class Counting:
 
     Returns:
         A `Finding` (lower is better) with the parts ``near`` (share of images), ``root_mean_square``, ``bias``,
-        ``lower_limit`` and ``upper_limit`` (Bland and Altman's limits of agreement).
+        ``lower_limit`` and ``upper_limit`` (Bland and Altman's limits of agreement), and the curve ``differences``.
 
     Source: Bland & Altman 1986; Lempitsky & Zisserman 2010 (counting by mean absolute error).
 
@@ -84,4 +84,5 @@ class Counting:
             higher_is_better=False,
             parts=parts,
             notes=counts.notes,
+            curves={"differences": counts.differences()},
         )

@@ -27,9 +27,10 @@ class RegressionError:
 
     Returns:
         A `Finding` (lower is better) with the parts ``r_squared``, ``spearman``, ``bias``, ``lower_limit`` and
-        ``upper_limit``.
+        ``upper_limit``, and the curve ``differences`` (of answer and truth, by their mean).
 
-    Source: Bland & Altman 1986; Spearman 1904; Kvalseth 1985 (R squared by the residuals, not by correlation).
+    Source: Bland & Altman 1986; Carkeet 2015 (intervals of the limits); Spearman 1904; Kvalseth 1985 (R squared by the
+        residuals, not by correlation).
 
     Example:
         >>> RegressionError().suits(Question("regression", "age", ("age",), unit="years"))
@@ -77,4 +78,6 @@ class RegressionError:
             ),
             **numbers.agreement("regression_error"),
         }
-        return numbers.root_mean_square("regression_error", parts=parts, notes=numbers.notes)
+        return numbers.root_mean_square(
+            "regression_error", parts=parts, notes=numbers.notes, curves={"differences": numbers.differences()}
+        )

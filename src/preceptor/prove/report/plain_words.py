@@ -172,6 +172,27 @@ def _error(part: str, finding: Finding, question: Question) -> str | None:
     return f"The model's answer is off by about {value} on average{between}."
 
 
+def _volume(part: str, finding: Finding, question: Question) -> str | None:
+    """A structure's mean difference; the limits of agreement, which are about a single answer, where there are any."""
+    if part not in question.classes:
+        return None
+    value, between = _quantity(finding)
+    said = f"The volume of {_name(part)} in the answer is off by about {value} on average{between}."
+    return said + _limits(finding)
+
+
+def _numbers(part: str, finding: Finding, question: Question) -> str | None:
+    return None if part else _limits(finding).strip() or None
+
+
+def _limits(finding: Finding) -> str:
+    ends = [finding.parts[name].value for name in ("lower_limit", "upper_limit") if name in finding.parts]
+    if len(ends) < 2 or not all(math.isfinite(each) for each in ends):
+        return ""
+    lower, upper = (f"{abs(each):.3g} {finding.unit} too {'low' if each < 0 else 'high'}" for each in ends)
+    return f" Of 100 single answers about 95 lie between {lower} and {upper}."
+
+
 # -------------------------------------------------------------------- probabilities
 
 
@@ -357,6 +378,9 @@ _WRITERS: Mapping[str, Callable[[str, Finding, Question], str | None]] = {
     "iou": _iou,
     "surface_distance": _surface,
     "mean_absolute_error": _error,
+    "regression_error": _numbers,
+    "counting": _numbers,
+    "volume_agreement": _volume,
     "calibration": _calibration,
     "calibration_in_the_large": _in_the_large,
     "conformal_coverage": _coverage,

@@ -19,6 +19,9 @@ from preceptor.prove.report.wording import number, words
 _DIAGONAL = ("false_positive", "confidence", "predicted", "probability", "expected")
 _MOST_LINES = 7
 
+#: Curves that are clouds of dots, one a case, and no lines: see `preceptor.prove.report.clouds`.
+CLOUDS = ("agreement", "differences")
+
 #: More dots than this in one row of a chart are thinned.
 MOST_DOTS = 300
 
@@ -68,7 +71,9 @@ def curve_plots(name: str, finding: Finding) -> list[Plot]:
         finding: Its curves' axes are in the order drawn: x, y, lower, upper.
     """
     groups: dict[tuple[str, str, str], dict[str, Mapping[str, list]]] = {}
-    for kind, label, curve in _curves(finding):
+    for kind, label, curve in curves_of(finding):
+        if kind in CLOUDS:
+            continue
         axes = list(curve)
         if len(axes) >= 2 and all(isinstance(curve[axis], (list, tuple)) for axis in axes[:2]) and curve[axes[0]]:
             groups.setdefault((kind, axes[0], axes[1]), {})[label] = curve
@@ -202,7 +207,7 @@ def said(finding: Finding) -> str:
 # -------------------------------------------------------------------- parts
 
 
-def _curves(finding: Finding) -> list[tuple[str, str, Mapping[str, list]]]:
+def curves_of(finding: Finding) -> list[tuple[str, str, Mapping[str, list]]]:
     """``(kind, whose, curve)`` of a finding and of its parts."""
     found = [(kind, "all", curve) for kind, curve in finding.curves.items()]
     for part, each in finding.parts.items():

@@ -17,6 +17,7 @@ from preceptor.prove.readers.section import readers_section
 from preceptor.prove.report import plots
 from preceptor.prove.report.audit_section import audit_section, render
 from preceptor.prove.report.beside import beside
+from preceptor.prove.report.clouds import cloud_plots
 from preceptor.prove.report.explained_cases import explained_cases, readings
 from preceptor.prove.report.failures import failures, pictures
 from preceptor.prove.report.limits import limits
@@ -98,7 +99,7 @@ def context(record: Record) -> dict[str, Any]:
         "findings": _findings(evidence.findings, question.classes),
         "parts": _parts(record),
         "per_case": _per_case(record),
-        "curves": [plot for name in evidence for plot in plots.curve_plots(title_of(name), _shown(evidence[name]))],
+        "curves": _curves(evidence),
         "epochs": len(record.epochs),
         "training": plots.training_plots(record.epochs, score_name(question)),
         "dense": question.dense,
@@ -282,6 +283,12 @@ def _per_case(record: Record) -> list[plots.Plot]:
             dots = f"Each dot is a case; of many, {plots.MOST_DOTS} are shown" if thinned else "Each dot is a case"
             found.append(plots.Plot(f"{title_of(name)}, case by case", chart, f"{dots}. The bar is the median."))
     return found
+
+
+def _curves(findings: Mapping[str, Finding]) -> list[plots.Plot]:
+    """Lines, and clouds of dots, of every finding."""
+    shown = [(title_of(name), _shown(each)) for name, each in findings.items()]
+    return [plot for named in shown for plot in (*plots.curve_plots(*named), *cloud_plots(*named))]
 
 
 def _scatter(record: Record) -> Markup | None:
