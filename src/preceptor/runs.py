@@ -86,20 +86,20 @@ class Run:
 
     def _checked_cohort(self) -> tuple[Cohort, list[Problem]]:
         """Build the cohort, look at every image once, merge identities, split; refuse what is not fit for use."""
-        from .intake.checking import check_cohort, read_problems, write_problems
+        from .intake.checking import check_cohort, read_problems, write_checked
         from .intake.confining import refuse_outside
         from .intake.rehearsal import few_cases
 
-        stored, told = self.folder / "cohort.parquet", self.folder / "problems.json"
-        if stored.exists() and told.exists():
-            return Cohort.read(stored), read_problems(told)
+        stored, problems = self.folder / "cohort.parquet", read_problems(self.folder)
+        if stored.exists() and problems is not None:
+            return Cohort.read(stored), problems
         cohort = self._cohort()
         if self.roots is not None:
             refuse_outside(cohort, self.roots)
         who = f"{len({case.cluster for case in cohort})} patients" if cohort.knows_patients else "no patient is named"
         self.journal.say(f"cohort: {len(cohort)} cases, {who}")
         settings = (self.recipe.checks, self.recipe.split, self.recipe.seed)
-        cohort, problems = check_cohort(cohort, *settings, self.task, progress=self.journal.bar)
+        cohort, problems, facts = check_cohort(cohort, *settings, self.task, progress=self.journal.bar)
         for problem in problems:
             self.journal.say(f"{problem.severity}: {problem}")
         errors = [problem for problem in problems if problem.severity == "error"]
@@ -114,7 +114,7 @@ class Run:
         if self.rehearse:
             question = self.task.question
             cohort = few_cases(cohort, event=question.follow_up_columns[1] if question.task == "survival" else None)
-        write_problems(told, problems)
+        write_checked(self.folder, problems, facts)
         cohort.write(stored)
         return cohort, problems
 
@@ -146,6 +146,7 @@ class Run:
         from preceptor.prove.comparing.member_spread import answer_members, write_members
 
         from .deliver.group import write_group
+        from .intake.checking import fit_checks, read_facts
         from .prove.answering import answer_cases, fit_safeguards
         from .prove.grouping import group_name, voting_groups
         from .prove.storing import write_predictions, write_safeguards
@@ -176,7 +177,8 @@ class Run:
                 )
             )
             write_safeguards(self.folder / "fits" / group_name(group), self.recipe.safeguards, answering.states)
-            write_group(self.folder, group, model.inputs, store.states, self._expected_input(members))
+            learnt = fit_checks(self.recipe.checks, members, read_facts(self.folder))
+            write_group(self.folder, group, model.inputs, store.states, learnt, self._expected_input(members))
             self._explain(model, store, members, answers[-1], number, len(groups))
             baselines.append(self._baselines(members, store, group_name(group)))
             alone.append(

@@ -123,6 +123,9 @@ class Check(Protocol):
     ``error`` says why) and returns a fact as JSON; the call sees every fact and reports every problem. The same check
     with one fact guards `predict`.
 
+    One that learns from a cohort what is usual has ``fit(cohort, facts) -> State`` and ``with_state(state) -> Check``:
+    fitted on the training cases it is sealed with the model, and what it then finds is an error.
+
     Attributes:
         reads: "nothing" (tables alone), or "pixels".
     """

@@ -15,7 +15,16 @@ from preceptor.core.slots import build
 
 from .card import card_of, write_card
 from .container import Container, damaged, public_key, write_container
-from .group import Group, members_of, prepare_states, read_group, read_groups, safeguard_states, with_states
+from .group import (
+    Group,
+    check_states,
+    members_of,
+    prepare_states,
+    read_group,
+    read_groups,
+    safeguard_states,
+    with_states,
+)
 from .sealed_recipe import read_sealed_recipe
 
 if TYPE_CHECKING:
@@ -143,6 +152,16 @@ class Bundle:
     @cached_property
     def evidence(self) -> Evidence:
         return Evidence.from_json(self._container.read_json("evidence.json"))
+
+    @cached_property
+    def checks(self) -> tuple[Any, ...]:
+        """The checks that looked at the training images, knowing what was usual there. Earlier seals know no usual."""
+        states = check_states(Path("groups/0")).as_posix()
+        if states not in self._container.sizes:
+            return tuple(build("checks", each) for each in self.recipe.checks)
+        with tempfile.TemporaryDirectory(prefix="preceptor-") as name:
+            self._container.extract(Path(name), states.removesuffix(".safetensors"))
+            return with_states("checks", self.recipe.checks, Path(name) / states)[0]
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from preceptor.prove.grouping import group_name
 #: Numbers in one window: a gigabyte. More is a mistake, or meant to exhaust the memory.
 _MOST_NUMBERS = 2**28
 _FACTS, _PREPARE, _SAFEGUARDS = "group.json", "prepare.safetensors", "safeguards.safetensors"
+_CHECKS = "checks.safetensors"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,12 @@ class Group:
 
 
 def write_group(
-    run_folder: Path, fitted: Sequence[Fitted], inputs: Inputs, states: Sequence[Any], expected: Mapping[str, Any]
+    run_folder: Path,
+    fitted: Sequence[Fitted],
+    inputs: Inputs,
+    states: Sequence[Any],
+    checks: Sequence[Any],
+    expected: Mapping[str, Any],
 ) -> None:
     """Write beside a group's first fit what a bundle needs and the weights do not hold.
 
@@ -50,12 +56,14 @@ def write_group(
         fitted: The group.
         inputs: What the networks are fed.
         states: What the steps of `prepare` were fitted to, in order; None where nothing is fitted.
+        checks: What the checks were fitted to, in the same way.
         expected: What `preceptor.deliver.expected.describe` says of the training images.
     """
     name = group_name(fitted)
     folder = run_folder / "fits" / name
     folder.mkdir(parents=True, exist_ok=True)
     write_state(folder / _PREPARE, list(states))
+    write_state(folder / _CHECKS, list(checks))
     roles = [case.role for case in fitted[0].cohort if case.role]
     facts = {
         "name": name,
@@ -110,7 +118,7 @@ def members_of(run_folder: Path, index: int, group: Group) -> dict[str, Path]:
     """The files of a group as they are named in a bundle: ``{"groups/0/weights.1.safetensors": path}``."""
     folder, prefix = run_folder / "fits" / group.name, f"groups/{index}"
     files = {f"{prefix}/{_FACTS}": folder / _FACTS}
-    for name in (_PREPARE, _SAFEGUARDS):
+    for name in (_PREPARE, _SAFEGUARDS, _CHECKS):
         files |= _pair(f"{prefix}/{name}", folder / name)
     for number, member in enumerate(group.members):
         files |= _pair(f"{prefix}/weights.{number}.safetensors", run_folder / "fits" / member / "best.safetensors")
@@ -121,7 +129,7 @@ def with_states(slot: str, specs: Sequence[Any], path: Path) -> tuple[tuple[Any,
     """Plug-ins made from their recipe, each with what it was fitted to.
 
     Args:
-        slot: "transforms" or "safeguards".
+        slot: "transforms", "safeguards" or "checks".
         specs: Their recipe.
         path: Of the states.
 
@@ -150,6 +158,10 @@ def prepare_states(folder: Path) -> Path:
 
 def safeguard_states(folder: Path) -> Path:
     return folder / _SAFEGUARDS
+
+
+def check_states(folder: Path) -> Path:
+    return folder / _CHECKS
 
 
 def _pair(name: str, path: Path) -> dict[str, Path]:

@@ -18,7 +18,6 @@ from preceptor.core.evidence import Predictions
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 from preceptor.core.plugins import Prediction
-from preceptor.core.slots import build
 from preceptor.intake.read import open_case
 from preceptor.intake.survey import check_sample
 from preceptor.intake.write import write_map
@@ -91,8 +90,7 @@ def reasons_against(bundle: Bundle, original: Sample) -> list[str]:
     reasons = misfits(original, bundle.groups[0].expected)
     if reasons:
         return reasons
-    checks = [build("checks", each) for each in bundle.recipe.checks]
-    problems = check_sample(original, [each for each in checks if each.reads != "nothing"], bundle.task)
+    problems = check_sample(original, [each for each in bundle.checks if each.reads != "nothing"], bundle.task)
     return [problem.what for problem in problems if problem.severity == "error"]
 
 

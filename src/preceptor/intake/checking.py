@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import Problem
+from preceptor.core.files import write_aside
 from preceptor.core.plugins import Task
 from preceptor.core.slots import build
 
 from .split import split
-from .survey import merge_duplicates, survey
+from .survey import merge_duplicates, name, survey
+
+
+class Checked(NamedTuple):
+    """What came of looking at every image once.
+
+    Args:
+        cohort: With groups and roles.
+        problems: Every problem of every check, errors first.
+        facts: ``{check: {case key: fact}}`` of the checks that are fitted.
+    """
+
+    cohort: Cohort
+    problems: list[Problem]
+    facts: Mapping[str, Mapping[str, Any]]
 
 
 def check_cohort(
@@ -25,7 +40,7 @@ def check_cohort(
     task: Task | None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
-) -> tuple[Cohort, list[Problem]]:
+) -> Checked:
     """Run the checks and split.
 
     Pairs of images that the `duplicates` check finds across patients become one group before the split, so that
@@ -40,7 +55,7 @@ def check_cohort(
         progress: Told ``(label, done, total)``.
 
     Returns:
-        The cohort with groups and roles, and every problem of every check.
+        The cohort, the problems, and what `fit_checks` needs.
     """
     plugins = [build("checks", each) for each in checks]
     told = None if progress is None else lambda done, total: progress("checking", done, total)
@@ -48,13 +63,39 @@ def check_cohort(
     cohort = merge_duplicates(cohort, surveyed.pairs)
     if settings is not None:
         cohort = split(cohort, dict(settings), seed)
-    return cohort, surveyed.problems_of(cohort)
+    fitted = {name(check): surveyed.facts[name(check)] for check in plugins if hasattr(check, "fit")}
+    return Checked(cohort, surveyed.problems_of(cohort), fitted)
 
 
-def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    path.write_text(json.dumps([asdict(problem) for problem in problems], indent=1), encoding="utf-8")
+def fit_checks(checks: Sequence[Any], cohort: Cohort, facts: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """What each check learns from a cohort's training cases; None where it learns nothing.
+
+    Args:
+        checks: The recipe's `checks` section.
+        cohort: With roles.
+        facts: Of every case, as `check_cohort` saw them.
+    """
+    plugins = [build("checks", each) for each in checks]
+    return [check.fit(cohort, facts[name(check)]) if hasattr(check, "fit") else None for check in plugins]
 
 
-def read_problems(path: Path) -> list[Problem]:
+def write_checked(folder: Path, problems: Iterable[Problem], facts: Mapping[str, Any]) -> None:
+    """Write problems and facts into a run's folder; the problems last, so that where they are, all is."""
+    for told, record in (("facts.json", facts), ("problems.json", [asdict(problem) for problem in problems])):
+        with write_aside(folder / told) as aside:
+            aside.write_text(json.dumps(record, indent=None if told == "facts.json" else 1), encoding="utf-8")
+
+
+def read_problems(folder: Path) -> list[Problem] | None:
+    """What `write_checked` wrote; None where it has not."""
+    path = folder / "problems.json"
+    if not path.exists():
+        return None
     records = json.loads(path.read_text(encoding="utf-8"))
     return [Problem(**record | {"cases": tuple(record["cases"])}) for record in records]
+
+
+def read_facts(folder: Path) -> dict[str, dict[str, Any]]:
+    """The facts that `write_checked` wrote."""
+    facts: dict[str, dict[str, Any]] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    return facts

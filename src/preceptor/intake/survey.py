@@ -10,7 +10,7 @@ from typing import Any
 
 from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import PreceptorError, PrepareError, Problem
-from preceptor.core.plugins import Check, State, Task
+from preceptor.core.plugins import Check, Task
 
 from .duplicates import Pair, merge_duplicates
 from .read import open_case
@@ -45,11 +45,6 @@ class Survey:
         """Every problem of every check, of the same cases in their present roles and groups; errors first."""
         problems = [problem for check in self.checks for problem in check(cohort, self.facts[name(check)], self.task)]
         return sorted(problems, key=lambda problem: problem.severity != "error")
-
-    def states(self, cohort: Cohort) -> dict[str, State]:
-        """What the checks that are fitted (`with_state`) learn from the training cases, by the check's name."""
-        fitted = [check for check in self.checks if hasattr(check, "fit_facts")]
-        return {name(check): check.fit_facts(cohort, self.facts[name(check)]) for check in fitted}
 
 
 def survey(

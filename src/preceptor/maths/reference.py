@@ -1,8 +1,8 @@
 """What images of a kind look like from afar, and how far a new one is from that.
 
 An image is described by its coarse layout (averages over a small grid), the spread of its values and how much detail it
-has at each scale, all independent of brightness and contrast. A reference is the mean and the main directions of such
-descriptions; the distance of a new one counts standard deviations.
+has at each scale, all independent of brightness and contrast. A reference is the mean of such descriptions and how they
+vary together; the distance of a new one counts standard deviations, and each aspect has a limit of its own.
 
 It tells another body part, another kind of scanner, a mirrored or turned image from those it was fitted on. It does not
 see small lesions, and is no measure of whether an answer is right.
@@ -17,6 +17,12 @@ import numpy as np
 
 #: Cells of the coarse grid along each axis, by the number of axes of space.
 _GRID = {1: 32, 2: 16, 3: 8}
+
+#: Blocks of the arrangement along each axis: few enough that a hundred images tell how each pair varies together.
+_BLOCKS = {1: 8, 2: 5, 3: 3}
+
+#: Share of the identity in a covariance: the least, where there are many images for each of its numbers.
+_SHRUNK = 0.1
 
 #: Shares at which the spread of values is read.
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
@@ -35,19 +41,20 @@ class Distance(NamedTuple):
     """How far an image is from a reference; about 1 for images like those it was fitted on.
 
     Args:
-        layout: Along the directions in which the references' layouts vary, and off them.
-        values: In the spread of values.
-        detail: In detail by scale.
+        layout: Of a fine grid, along the directions in which the references' layouts vary, and off them.
+        arrangement: Of a few large blocks, given how they vary together (Mahalanobis).
+        values: In the spread of values (Mahalanobis).
+        detail: In detail by scale (Mahalanobis).
     """
 
     layout: float
+    arrangement: float
     values: float
     detail: float
 
-    @property
-    def total(self) -> float:
-        """The largest of the three: one thing out of the ordinary is enough."""
-        return max(self)
+    def shares(self, limits: Sequence[float]) -> Distance:
+        """Each aspect's as a share of its limit: above 1 is too far, and one thing out of the ordinary is enough."""
+        return Distance(*(each / limit for each, limit in zip(self, limits, strict=True)))
 
 
 def is_blank(array: np.ndarray) -> bool:
@@ -157,8 +164,9 @@ def fit_features(features: np.ndarray, channels: int, axes: int, components: int
         "directions": directions[:kept],
         "spread": np.maximum(spread, 1e-6),
         "rest": float(np.sqrt(np.sum(rest**2) / freedom)) + 1e-6,
-        "values": np.stack([values.mean(0), _spread(values)]),
-        "detail": np.stack([detail.mean(0), _spread(detail)]),
+        "arrangement": _fit_cloud(_blocks(layout, channels, axes)),
+        "values": _fit_cloud(values),
+        "detail": _fit_cloud(detail),
     }
 
 
@@ -187,8 +195,40 @@ def score_features(reference: Mapping[str, Any], features: np.ndarray) -> Distan
     off = np.linalg.norm(offset - along @ directions) / reference["rest"]
     inside = np.sqrt(np.mean((along / np.asarray(reference["spread"])) ** 2)) if len(along) else 0.0
     return Distance(
-        float(max(inside, off)), _deviation(values, reference["values"]), _deviation(detail, reference["detail"])
+        float(max(inside, off)),
+        _within_cloud(reference["arrangement"], _blocks(layout[None], channels, axes)[0]),
+        _within_cloud(reference["values"], values),
+        _within_cloud(reference["detail"], detail),
     )
+
+
+def limits(distances: Sequence[Distance], refused_share: float = 0.01) -> tuple[float, ...]:
+    """How far each aspect may be, so that all aspects together refuse at most a share of images of the kind.
+
+    Aspects spread differently: each distance's logarithm is taken less its median, in median deviations, and one
+    threshold is set on the largest of them.
+
+    Args:
+        distances: Of held-out images of the same kind.
+        refused_share: Of such images that may be refused for any aspect.
+
+    Returns:
+        A limit for each aspect of `Distance`.
+
+    Raises:
+        ValueError: There is no distance.
+
+    Source: as `threshold`, whose promise holds for the largest of the aspects.
+    """
+    if not distances:
+        raise ValueError("a threshold needs held-out images")
+    logarithms = np.log(np.maximum(np.asarray(distances, dtype=np.float64), 1e-12))
+    middle = np.median(logarithms, axis=0)
+    spread = np.maximum(1.4826 * np.median(np.abs(logarithms - middle), axis=0), 0.05)
+    # `threshold` takes distances; the exponential keeps the order, and its log-normal part then sees deviations.
+    largest = np.exp(((logarithms - middle) / spread).max(axis=1))
+    far = np.log(threshold(largest.tolist(), refused_share))
+    return tuple(float(each) for each in np.exp(middle + far * spread))
 
 
 def threshold(distances: Sequence[float], refused_share: float = 0.01) -> float:
@@ -238,6 +278,31 @@ def _spread(values: np.ndarray) -> np.ndarray:
     return np.maximum(deviation, _FLOOR * np.median(deviation)) + 1e-6
 
 
-def _deviation(values: np.ndarray, known: Any) -> float:
-    centre, spread = np.asarray(known)
-    return float(np.sqrt(np.mean(((values - centre) / spread) ** 2)))
+def _blocks(layout: np.ndarray, channels: int, axes: int) -> np.ndarray:
+    """``(image, block)``: averages of a fine layout over a few large blocks, channel by channel."""
+    cells, blocks = _GRID[axes], _BLOCKS[axes]
+    grid = layout.reshape(len(layout) * channels, *[cells] * axes)
+    for axis in range(1, axes + 1):
+        parts = np.array_split(np.arange(cells), blocks)
+        grid = np.stack([grid.take(part, axis).mean(axis) for part in parts], axis)
+    return grid.reshape(len(layout), -1)
+
+
+def _fit_cloud(features: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, spread and inverse correlation of features, drawn towards independence where images are few."""
+    centre, spread = features.mean(0), _spread(features)
+    number, width = features.shape
+    plain = (features - centre) / spread
+    shrunk = max(_SHRUNK, width / (width + number))
+    together = plain.T @ plain / max(number - 1, 1)
+    return {
+        "centre": centre,
+        "spread": spread,
+        "inverse": np.linalg.inv((1 - shrunk) * together + shrunk * np.eye(width)),
+    }
+
+
+def _within_cloud(cloud: Mapping[str, Any], features: np.ndarray) -> float:
+    """Mahalanobis distance, per square root of the number of features."""
+    offset = (features - np.asarray(cloud["centre"])) / np.asarray(cloud["spread"])
+    return float(np.sqrt(offset @ np.asarray(cloud["inverse"]) @ offset / len(offset)))

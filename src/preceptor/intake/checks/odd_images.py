@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from preceptor.core.errors import Problem
 from preceptor.core.image import Image
 from preceptor.core.plugins import Task
 from preceptor.intake.duplicates import pack, thumbnail, unpack
-from preceptor.intake.orientation import find_odd
+from preceptor.intake.orientation import find_changed, find_odd, fit_orientation
 
 #: Cases that have a view, with what was seen of it.
 _Seen = list[tuple[Case, Mapping[str, Any]]]
@@ -24,7 +25,8 @@ class OddImages:
     """Blank and saturated images, other channels, axes or modality than the rest, inverted and turned pictures.
 
     Blank: nearly one value everywhere. Saturated: much of the image at its brightest value. How pictures lie is learnt
-    from the cohort itself (`preceptor.intake.orientation`); volumes say it in their affine. A mirror image is not found.
+    from the cohort itself (`preceptor.intake.orientation`), and from the training cases for a model, which then refuses
+    one that lies differently; volumes say it in their affine. A mirror image is not found.
 
     Args:
         blank: Standard deviation, as a share of full scale, below which an 8-bit picture is blank. Of other images the
@@ -48,6 +50,7 @@ class OddImages:
     ) -> None:
         self.blank = blank
         self.saturated = saturated
+        self._state: Mapping[str, Any] | None = None
 
     @classmethod
     def example(cls) -> OddImages:
@@ -73,12 +76,36 @@ class OddImages:
             fact["thumbnail"] = pack(thumbnail(image))
         return fact
 
+    def fit(self, cohort: Cohort, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """``{view: what tells a picture that lies differently}`` from the training cases, or all where none has a role."""
+        state = {}
+        for view in cohort.views:
+            shown = _thumbnails(_seen(view, cohort.with_role("train") or cohort.cases, facts))
+            people = [case.cluster for case, _ in shown]
+            state[view] = fit_orientation(np.stack([small for _, small in shown]), people) if shown else {}
+        return state
+
+    def with_state(self, state: Mapping[str, Any]) -> OddImages:
+        fitted = copy(self)
+        fitted._state = state
+        return fitted
+
     def __call__(self, cohort: Cohort, facts: Mapping[str, Any], task: Task | None) -> list[Problem]:
         problems = []
         for view in cohort.views:
-            seen = [(case, facts[case.key][view]) for case in cohort if view in (facts.get(case.key) or {})]
-            problems += _blank(view, seen) + _another_kind(view, seen) + _lying_differently(view, seen)
+            seen = _seen(view, cohort.cases, facts)
+            state = None if self._state is None else self._state.get(view, {})
+            problems += _blank(view, seen) + _another_kind(view, seen) + _lying_differently(view, seen, state)
         return problems
+
+
+def _seen(view: str, cases: Sequence[Case], facts: Mapping[str, Any]) -> _Seen:
+    return [(case, facts[case.key][view]) for case in cases if view in (facts.get(case.key) or {})]
+
+
+def _thumbnails(seen: _Seen) -> list[tuple[Case, np.ndarray]]:
+    """The pictures among the images, in small."""
+    return [(case, unpack(fact["thumbnail"])[0]) for case, fact in seen if "thumbnail" in fact]
 
 
 def _named(cases: list[Case]) -> str:
@@ -143,11 +170,12 @@ def _another_kind(view: str, seen: _Seen) -> list[Problem]:
     return problems
 
 
-def _lying_differently(view: str, seen: _Seen) -> list[Problem]:
-    shown = [(case, unpack(fact["thumbnail"])[0]) for case, fact in seen if "thumbnail" in fact]
+def _lying_differently(view: str, seen: _Seen, state: Mapping[str, Any] | None) -> list[Problem]:
+    shown = _thumbnails(seen)
     if not shown:
         return []
-    odd = find_odd(np.stack([small for _, small in shown]), [case.cluster for case, _ in shown])
+    stack = np.stack([small for _, small in shown])
+    odd = find_odd(stack, [case.cluster for case, _ in shown]) if state is None else find_changed(state, stack)
     problems = []
     for change, marked in odd.items():
         cases = [case for (case, _), is_odd in zip(shown, marked, strict=True) if is_odd]
@@ -160,7 +188,7 @@ def _lying_differently(view: str, seen: _Seen) -> list[Problem]:
                     "look at them; store them anew as the others are",
                     "image_inverted" if change == "inverted" else "image_turned",
                     tuple(case.key for case in cases),
-                    "warning",
+                    "warning" if state is None else "error",
                 )
             )
     return problems

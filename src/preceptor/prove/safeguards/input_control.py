@@ -13,10 +13,11 @@ from preceptor.core.errors import Refusal
 from preceptor.core.evidence import Predictions, Question
 from preceptor.core.image import Image
 from preceptor.core.plugins import Prediction
-from preceptor.maths.reference import fit_reference, is_blank, score, threshold
+from preceptor.maths.reference import fit_reference, is_blank, limits, score
 
 _WHAT = {
     "layout": "its coarse layout is unlike any",
+    "arrangement": "what lies where in it is unlike any",
     "values": "its distribution of bright and dark is unlike any",
     "detail": "its detail (noise, sharpness) is unlike any",
 }
@@ -26,9 +27,9 @@ class InputControl:
     """Refuses images unlike those the model learnt from, and says why in plain words.
 
     Looks at every view of the prepared image: blank; channels and axes of space; modality, where the files name it;
-    spacing and extent, against the range of the training cases; and the coarse appearance, whose distance is fitted on
-    the training cases and whose threshold on held-out ones. Leaves the largest distance, as a share of its threshold,
-    as ``appearance`` in `parts`: above 1 is refused.
+    spacing and extent, against the range of the training cases; and the coarse appearance in four aspects, whose
+    distances are fitted on the training cases and whose limits on held-out ones. Leaves the largest distance, as a share
+    of its limit, as ``appearance`` in `parts`: above 1 is refused.
 
     It tells another body part, projection or kind of image. It sees no small change, and an accepted image is no
     promise that the answer is right.
@@ -98,7 +99,7 @@ class InputControl:
             return state
         reference = fit_reference(each.array for each in _of_view(view, samples()) if not is_blank(each.array))
         held_out = [
-            score(reference, each.array).total
+            score(reference, each.array)
             for each in _of_view(view, samples(self.fit_role))
             if not is_blank(each.array) and each.channels == state["channels"]
         ]
@@ -110,7 +111,7 @@ class InputControl:
                 remedy="give `split` a larger calibrate share, or set appearance: false",
                 code="calibrate_without_view",
             )
-        return state | {"reference": reference, "threshold": threshold(held_out, self.refused_share)}
+        return state | {"reference": reference, "limits": limits(held_out, self.refused_share)}
 
     def with_state(self, state: Mapping[str, Any]) -> InputControl:
         fitted = InputControl(self.refused_share, self.reach, self.appearance)
@@ -148,14 +149,11 @@ class InputControl:
         yield from self._out_of_range(f"the voxels of {view} measure", image.spacing_mm, state["spacing_mm"])
         yield from self._out_of_range(f"{view} covers", _extent(image), state["extent_mm"])
         if self.appearance and "reference" in state:
-            found = score(state["reference"], image.array)
-            distances.append(found.total / state["threshold"])
-            for aspect, distance in found._asdict().items():
-                if distance > state["threshold"]:
-                    yield (
-                        f"{view}: {_WHAT[aspect]} the model learnt from (distance {distance:.1f}, "
-                        f"and {state['threshold']:.1f} is the most that is accepted)"
-                    )
+            found = score(state["reference"], image.array).shares(state["limits"])
+            distances.append(max(found))
+            for aspect, share in found._asdict().items():
+                if share > 1:
+                    yield f"{view}: {_WHAT[aspect]} the model learnt from ({share:.1f} times as far as is accepted)"
 
     def _out_of_range(self, what: str, found: tuple[float, ...], known: Any) -> Iterator[str]:
         lowest, highest = (np.asarray(each) for each in known)
