@@ -942,6 +942,37 @@ MUTANTS += [
         "",
     ),
 ]
+# Intensities that are brought onto others'.
+MUTANTS += [
+    Mutant(
+        "P1.5", "maths.landmarks", "low + (high - low) * (found - found[0]) / span", "low + (high - low) * found / span"
+    ),
+    Mutant("P1.5", "maths.landmarks", "    if not clip:\n", "    if clip:\n"),
+    Mutant("P1.5", "maths.landmarks", "(array[above] - own[-1]) * slopes[-1]", "(array[above] - own[-1]) * slopes[0]"),
+    Mutant("P1.5", "maths.landmarks", " / np.bincount(which)", ""),
+    Mutant("P1.5", "prepare.references", '"table": total / cases[view]', '"table": total'),
+    Mutant("P1.5", "prepare.references", "sums[view] + table if view in sums else table", "table"),
+    Mutant("P1.6", "maths.white_stripe", '"right") - 1) / 2', '"right")) / 2'),
+    Mutant("P1.6", "maths.white_stripe", "peaks[-1] if which", "peaks[0] if which"),
+    Mutant("P1.6", "maths.white_stripe", "prominence=_PROMINENCE * curve.max()", "prominence=0"),
+    Mutant(
+        "P1.6",
+        "maths.white_stripe",
+        "float(np.median(there)) if there.size else float((lower + upper) / 2)",
+        "float((lower + upper) / 2)",
+    ),
+    Mutant("P1.6", "prepare.transforms.whitestripe", "stripe(values, mode, self.width) if", "values if"),
+    Mutant(
+        "P1.7", "maths.landmarks", "np.cumsum(counts) / counts.sum()", "(np.cumsum(counts) - counts) / counts.sum()"
+    ),
+    Mutant("P1.7", "prepare.transforms.histogram_match", "table[1:]", "np.sort(table[::2])"),
+    Mutant(
+        "P1.7",
+        "prepare.transforms.histogram_match",
+        "inside = channel[counted]",
+        "inside, counted = channel.ravel(), counted | True",
+    ),
+]
 
 # Stained sections: two dyes, average colours, tissue.
 MUTANTS += [
@@ -978,48 +1009,6 @@ MUTANTS += [
     Mutant("I5.7", "prepare.stained", "rgb2hsv(means)[..., 1]", "rgb2hsv(means)[..., 2]"),
     Mutant("I5.7", "prepare.stained", " + np.ptp(counted) / 512", ""),
 ]
-# Intensities that are brought onto others'.
-MUTANTS += [
-    Mutant(
-        "P1.5", "maths.landmarks", "low + (high - low) * (found - found[0]) / span", "low + (high - low) * found / span"
-    ),
-    Mutant("P1.5", "maths.landmarks", "    if not clip:\n", "    if clip:\n"),
-    Mutant("P1.5", "maths.landmarks", "(array[above] - own[-1]) * slopes[-1]", "(array[above] - own[-1]) * slopes[0]"),
-    Mutant("P1.5", "maths.landmarks", " / np.bincount(which)", ""),
-    Mutant("P1.5", "prepare.references", '"table": total / cases[view]', '"table": total'),
-    Mutant("P1.5", "prepare.references", "sums[view] + table if view in sums else table", "table"),
-    Mutant("P1.6", "maths.white_stripe", '"right") - 1) / 2', '"right")) / 2'),
-    Mutant("P1.6", "maths.white_stripe", "peaks[-1] if which", "peaks[0] if which"),
-    Mutant("P1.6", "maths.white_stripe", "prominence=_PROMINENCE * curve.max()", "prominence=0"),
-    Mutant(
-        "P1.6",
-        "maths.white_stripe",
-        "float(np.median(there)) if there.size else float((lower + upper) / 2)",
-        "float((lower + upper) / 2)",
-    ),
-    Mutant("P1.6", "prepare.transforms.whitestripe", "stripe(values, mode, self.width) if", "values if"),
-    Mutant(
-        "P1.7", "maths.landmarks", "np.cumsum(counts) / counts.sum()", "(np.cumsum(counts) - counts) / counts.sum()"
-    ),
-    Mutant("P1.7", "prepare.transforms.histogram_match", "table[1:]", "np.sort(table[::2])"),
-    Mutant(
-        "P1.7",
-        "prepare.transforms.histogram_match",
-        "inside = channel[counted]",
-        "inside, counted = channel.ravel(), counted | True",
-    ),
-]
-# Shapley values of trees.
-MUTANTS += [
-    Mutant("I10.4", "maths.tree_shapley", "len(columns) // 2 + 1", "1"),
-    Mutant(
-        "I10.4",
-        "maths.tree_shapley",
-        'integral = np.einsum("p,pck->ck", weights / 2, others)',
-        'integral = np.einsum("p,pck->ck", weights, others)',
-    ),
-    Mutant("I10.4", "maths.tree_shapley", "value * (known - unknown) * integral", "value * known * integral"),
-]
 MUTANTS += [
     Mutant("P2.5", "maths.survival_phantoms", "expit(scale * z)", "expit(-scale * z)"),
     Mutant("P2.5", "maths.survival_phantoms", "rng.exponential(1.0, hazard.shape) / hazard", "rng.exponential(hazard)"),
@@ -1031,6 +1020,17 @@ MUTANTS += [
         "return whole, whole <= lost",
     ),
     Mutant("P2.5", "maths.survival_phantoms", "-np.expm1(-product) / product", "-np.expm1(-product)"),
+]
+# Shapley values of trees.
+MUTANTS += [
+    Mutant("I10.4", "maths.tree_shapley", "len(columns) // 2 + 1", "1"),
+    Mutant(
+        "I10.4",
+        "maths.tree_shapley",
+        'integral = np.einsum("p,pck->ck", weights / 2, others)',
+        'integral = np.einsum("p,pck->ck", weights, others)',
+    ),
+    Mutant("I10.4", "maths.tree_shapley", "value * (known - unknown) * integral", "value * known * integral"),
 ]
 MUTANTS += [
     Mutant(
@@ -1078,4 +1078,59 @@ MUTANTS += [
     ),
     Mutant("P2.7", "intake.phantoms.sites", "self.confounding if at_b else 1 - self.confounding", "self.confounding"),
     Mutant("P2.7", "intake.phantoms.sites", "self.site_shift * at_b", "self.site_shift * positive"),
+]
+# Windows of grey values.
+MUTANTS += [
+    Mutant(
+        "I1.3", "maths.display_window", "(values - (centre - 0.5)).div_(width - 1)", "(values - centre).div_(width - 1)"
+    ),
+    Mutant(
+        "I1.3",
+        "maths.display_window",
+        "(values - (centre - 0.5)).div_(width - 1)",
+        "(values - (centre - 0.5)).div_(width)",
+    ),
+    Mutant("I1.3", "maths.display_window", "(values > centre - 0.5)", "(values > centre)"),
+    Mutant("I1.3", "maths.display_window", "centre) * (4 / width)", "centre) * (2 / width)"),
+    Mutant(
+        "I1.3",
+        "maths.display_window",
+        "(values - (centre - width / 2)).div_(width).clamp_(0, 1)",
+        "(values - (centre - width / 2)).div_(width)",
+    ),
+    Mutant("I1.3", "intake.voi", '_FUNCTIONS = {"": "linear"', '_FUNCTIONS = {"": "linear_exact"'),
+    Mutant("I1.3", "intake.voi", "centres[0], widths[0]", "centres[-1], widths[-1]"),
+    Mutant("I1.3", "intake.voi", ' + (1 if function == "linear" else 0)', ""),
+    Mutant("I1.3", "intake.voi", "        if inverts(header):\n", "        if False:\n"),
+    Mutant("I1.3", "intake.voi", "stored[0] * plane.slope + plane.intercept", "stored[0]"),
+]
+# Artefacts that throw dice of their own.
+MUTANTS += [
+    Mutant("I6.4", "prepare.transforms.poisson_noise", "manual_seed(int(rng.integers(2**63)))", "manual_seed(0)"),
+    Mutant("I6.4", "prepare.transforms.low_dose", ".manual_seed(int(rng.integers(2**63)))", ""),
+    Mutant("I6.4", "prepare.transforms.screen_photograph", "int(rng.integers(2**63))", "torch.seed() % 2**63"),
+]
+
+# Input control: simple statistics of an image.
+MUTANTS += [
+    Mutant("P3.1", "maths.reference", "highest - lowest <= 1e-9", "highest - lowest < 0"),
+    Mutant("P3.1", "maths.reference", "return not np.isfinite(lowest + highest) or ", "return "),
+    Mutant("P3.1", "maths.reference", "(1 - shrunk) * together + shrunk * np.eye(width)", "np.eye(width)"),
+    Mutant(
+        "P3.1", "intake.checks.image_quality", "(fact.get(name) or 0) > limit", "(fact.get(name) or 0) > 1e9 * limit"
+    ),
+    Mutant("P3.3", "maths.quality", "np.sqrt(np.pi / 2) / 6", "1 / 6"),
+    Mutant("P3.3", "maths.quality", "1.4826 / 6 * np.median(response, axis=1)", "np.median(response, axis=1) / 6"),
+    Mutant("P3.3", "maths.quality", " / planes.std(axis=(1, 2), keepdims=True)", ""),
+    Mutant("P3.3", "intake.orientation", "np.repeat([0, 1], len(chosen))", "np.tile([0, 1], len(chosen))"),
+]
+MUTANTS += [
+    Mutant("I6.4", "prepare.enlarge", "group=case.cluster,", "group=None,"),
+    Mutant(
+        "I6.4",
+        "prepare.enlarge",
+        'for copy in range(1 + (copies if case.role == "train" else 0)):',
+        "for copy in range(1 + copies):",
+    ),
+    Mutant("I6.4", "prepare.enlarge", "{trained} x (1 + {copies})", "{trained} x {copies}"),
 ]
