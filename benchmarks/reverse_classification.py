@@ -4,7 +4,8 @@
 
 Everything is fixed before any result is seen: the damage (five ways, real Dice spread evenly from 0.3 to 0.95), the
 seeds, the number of references (8 of the training cases, those that look most alike) and of training cases damaged to
-calibrate (12). Registrations are kept in FOLDER: a run that was stopped goes on where it was.
+calibrate (12), the scales to choose from (`SCALES`) and the rule that chooses. Registrations are kept in FOLDER: a run
+that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from preceptor.core.image import Image
 from preceptor.core.slots import build
 from preceptor.intake.read import open_case, read_image
 from preceptor.maths.overlap import dice, overlap
+from preceptor.maths.reading_back import read_back
 from preceptor.prepare.compose import prepare_sample
 from preceptor.prepare.registration import Registration
 from preceptor.prepare.registration_quality import Agreement, Quality
@@ -42,6 +44,8 @@ MOST_VOXELS = 110_000
 #: Real Dice wanted: evenly over [0.3, 0.95], in seven tenths (the last is half as wide and asked for as often).
 TENTHS = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 0.95))
 EACH_TENTH = 20
+#: The predictor whose scale each half of the images takes from the other half.
+SCALED = "atlas, read off a scale of other images' answers"
 
 
 class Judged:
@@ -98,7 +102,7 @@ def work_list(cases: int) -> list[tuple[int, str, float, int]]:
     Every tenth gets `EACH_TENTH` segmentations, spread evenly inside it; ways and cases take turns.
     """
     rng = np.random.default_rng(SEED)
-    planned = []
+    planned: list[tuple[int, str, float, int]] = []
     for low, high in TENTHS:
         wanted = low + (high - low) * (np.arange(EACH_TENTH) + 0.5) / EACH_TENTH
         who = rng.permutation(cases)
@@ -185,11 +189,87 @@ def findings(rows: pandas.DataFrame, task_question) -> Iterator[tuple[str, panda
         foretold[name] = np.array([scale(each).mean() for each in told])
     foretold["atlas, best overlap as it is"] = told[:, :, COLUMNS.index("atlas_best")].mean(1)
     foretold["forest, best overlap as it is"] = told[:, :, COLUMNS.index("forest_best")].mean(1)
+    foretold[SCALED] = by_other_half(test)
     table = pandas.DataFrame({"key": test.key, "patient": None, "cluster": test.key, "role": "test"})
     for name, values in foretold.items():
         predictions = Predictions(table, task_question, Path())
         finding = PredictedQuality().compare(values, real, Measuring.of(predictions, 2000, 0.95, 0))
         yield name, test.assign(foretold=values, real_mean=real), finding
+
+
+Read = Callable[[np.ndarray], np.ndarray]
+
+
+def overlaps(rows: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """``(segmentation, 2)`` best and mean overlap, and ``(segmentation,)`` the real Dice, each averaged over structures."""
+    told = np.array(rows.told.tolist(), dtype=float)[:, :, :2].mean(1)
+    return told, np.array([np.nanmean(each) for each in rows.real])
+
+
+def _as_it_is(told: np.ndarray, real: np.ndarray) -> Read:
+    return lambda asked: asked[:, 0]
+
+
+def _regressed(columns: int) -> Callable[[np.ndarray, np.ndarray], Read]:
+    def fit(told: np.ndarray, real: np.ndarray) -> Read:
+        def design(rows: np.ndarray) -> np.ndarray:
+            return np.column_stack([np.ones(len(rows)), rows[:, :columns]])
+
+        weights = np.linalg.lstsq(design(told), real, rcond=None)[0]
+        return lambda asked: np.clip(design(asked) @ weights, 0, 1)
+
+    return fit
+
+
+def _read_back(degree: int) -> Callable[[np.ndarray, np.ndarray], Read]:
+    def fit(told: np.ndarray, real: np.ndarray) -> Read:
+        read = read_back(told[:, 0], real, degree)
+        return lambda asked: read(asked[:, 0])
+
+    return fit
+
+
+#: How an overlap is turned into a Dice: written down before any was tried on a test case.
+SCALES: dict[str, Callable[[np.ndarray, np.ndarray], Read]] = {
+    "best overlap as it is": _as_it_is,
+    "regressed on the best overlap": _regressed(1),
+    "regressed on the best and the mean overlap": _regressed(2),
+    "best overlap read back by a line": _read_back(1),
+    "best overlap read back by a parabola": _read_back(2),
+}
+
+
+def chosen_scale(rows: pandas.DataFrame) -> tuple[str, dict[str, float]]:
+    """The scale whose largest error of a tenth is least when each image is judged by the others.
+
+    Tenths of fewer than ten segmentations do not count.
+    """
+    told, real = overlaps(rows)
+    tenth = np.floor(real * 10 + 1e-9)
+    worst = {}
+    for name, fit in SCALES.items():
+        error = np.full(len(rows), np.nan)
+        for key in rows.key.unique():
+            out = (rows.key == key).to_numpy()
+            error[out] = np.abs(fit(told[~out], real[~out])(told[out]) - real[out])
+        worst[name] = max(float(error[tenth == at].mean()) for at in np.unique(tenth) if (tenth == at).sum() >= 10)
+    return min(worst, key=lambda name: worst[name]), {name: round(each, 4) for name, each in worst.items()}
+
+
+def by_other_half(rows: pandas.DataFrame) -> np.ndarray:
+    """Each half of the images, by lot, is judged by a scale that was chosen and fitted on the other half alone.
+
+    Returns:
+        ``(segmentation,)`` Dice foretold.
+    """
+    keys = np.random.default_rng(SEED).permutation(rows.key.unique())
+    foretold = np.full(len(rows), np.nan)
+    for judged in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+        inside = rows.key.isin(judged).to_numpy()
+        choice, worst = chosen_scale(rows[~inside].reset_index(drop=True))
+        print(f"chosen on the other half: {choice}; largest error of a tenth there: {worst}")
+        foretold[inside] = SCALES[choice](*overlaps(rows[~inside]))(overlaps(rows[inside])[0])
+    return foretold
 
 
 def interval(finding: Finding, digits: int = 3) -> str:
@@ -201,7 +281,8 @@ def figure(named: Sequence[tuple[str, pandas.DataFrame, Finding]], path: Path) -
     """Foretold against real Dice: points alone, no image of a patient."""
     from matplotlib.figure import Figure
 
-    shown = [each for each in named if each[0] in ("atlas and forest, to scale", "atlas, best overlap as it is")]
+    titles = {"atlas, best overlap as it is": "as it is", SCALED: "off a scale of other images"}
+    shown = [each for each in named if each[0] in titles]
     drawing = Figure(figsize=(8.4, 4.2), layout="constrained")
     for axes, (name, table, finding) in zip(drawing.subplots(1, 2, sharex=True, sharey=True), shown, strict=True):
         axes.plot([0.2, 1], [0.2, 1], color="0.6", linewidth=1)
@@ -209,7 +290,7 @@ def figure(named: Sequence[tuple[str, pandas.DataFrame, Finding]], path: Path) -
         for way in ("none", *WAYS):
             rows = table[table.way == way]
             axes.scatter(rows.real_mean, rows.foretold, s=16, label="undamaged" if way == "none" else way, alpha=0.8)
-        axes.set(title=f"{name}: r = {finding.value:.2f}", xlabel="real Dice", xlim=(0.2, 1), ylim=(0.2, 1))
+        axes.set(title=f"{titles[name]}: r = {finding.value:.2f}", xlabel="real Dice", xlim=(0.2, 1), ylim=(0.2, 1))
     drawing.axes[0].set_ylabel("Dice foretold without truth")
     drawing.axes[1].legend(fontsize=8)
     drawing.savefig(path, dpi=110)
