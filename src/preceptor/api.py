@@ -212,6 +212,41 @@ def split_cohort(
     return cohort
 
 
+def augment(
+    recipe: str | Path,
+    out: str | Path,
+    *,
+    copies: int = 4,
+    set: Sequence[str] = (),  # noqa: A002
+    fresh: bool = False,
+    stream: TextIO | None = sys.stderr,
+) -> Cohort:
+    """Write a recipe's cohort, prepared, with varied copies of its training cases; see `preceptor.deliver.augmenting`.
+
+    Args:
+        recipe: Whose `prepare` is applied and whose `augment` is drawn.
+        out: Folder for ``images/``, ``masks/``, ``cohort.parquet``, and the ``recipe.yaml`` that trains on them.
+        copies: Of each training case; cases of other roles are never varied.
+        set: Changes to the recipe.
+        fresh: Begin anew where another enlarged cohort lies.
+        stream: Where progress is told; None is quiet.
+
+    Returns:
+        The enlarged cohort. Copies have their parent's role, patient and group.
+
+    Raises:
+        RecipeError: The recipe augments nothing, or the folder holds something else.
+        CohortError, PrepareError: The data is not fit for it.
+    """
+    from .deliver.augmenting import enlarged_cohort
+    from .learn.journal import Journal
+
+    if copies < 1:
+        raise RecipeError("no copies are asked for", expected="one or more", code="copies")
+    told = Journal(None, stream).bar
+    return enlarged_cohort(load_recipe(Path(recipe), list(set)), Path(out), copies=copies, fresh=fresh, tell=told)
+
+
 def evaluate(
     model: str | Path | None,
     cohort: str | Path | None = None,

@@ -30,6 +30,7 @@ VERBS = {
     "explain": ("explain:explain", "What answers rest on: cover regions, withhold views, ask the table."),
     "samplesize": ("samplesize:samplesize", "How many patients a study needs."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
+    "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
     "show": ("show:show", "Show a plug-in's documentation and parameters, or what a bundle holds."),
     "schema": ("schema:schema", "Print the JSON Schema of recipes, for editors."),

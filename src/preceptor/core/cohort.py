@@ -200,7 +200,9 @@ class Cohort:
                     if table[column].dtype == object and len({type(v) for v in table[column].dropna()}) > 1:
                         table[column] = table[column].map(lambda v: None if is_missing(v) else str(v))
                 arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
-                extra = {"root": str(self.root), "name": self.name, "notes": self.notes, "exclusions": self.exclusions}
+                # A table beside its files is read from wherever both have gone.
+                root = "" if self.root.resolve() == path.parent.resolve() else str(self.root)
+                extra = {"root": root, "name": self.name, "notes": self.notes, "exclusions": self.exclusions}
                 arrow = arrow.replace_schema_metadata(
                     {**(arrow.schema.metadata or {}), b"preceptor": json.dumps(extra)}
                 )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preceptor.core.applied import Derived, Intensity, Spatial, parts
+from preceptor.core.applied import Applied, Derived, Intensity, Spatial, parts
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
@@ -64,20 +64,29 @@ def draw(
     Returns:
         One map (patch voxel to unvaried patch voxel) or None, and the functions of the pixel values.
     """
+    return together([transform.draw(rng, seen) for transform in augment], shape)
+
+
+def together(decided: Sequence[Applied], shape: Sequence[int]) -> tuple[Spatial | None, list[Intensity]]:
+    """What transforms decided, as one map and the functions that follow it; see `draw`.
+
+    Raises:
+        PrepareError: One works something out of the whole image, which is for the preparation.
+    """
     spatial: Spatial | None = None
     intensities = []
-    for transform in augment:
-        for applied in parts(transform.draw(rng, seen)):
+    for whole in decided:
+        for applied in parts(whole):
             if isinstance(applied, Spatial):
                 spatial = applied if spatial is None else compose(spatial, applied, shape)
             elif isinstance(applied, Intensity):
                 intensities.append(applied)
             elif isinstance(applied, Derived):
                 raise PrepareError(
-                    f"{type(transform).__name__} works something out of the whole image",
+                    "a step works something out of the whole image",
                     where="augment",
                     expected="steps that move voxels or change grey values",
-                    remedy="move it to `prepare`",
+                    remedy=f"move to `prepare` what makes {', '.join((*applied.images, *applied.masks)) or 'it'}",
                     code="augment_derived",
                 )
     return spatial, intensities

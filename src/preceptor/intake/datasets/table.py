@@ -36,6 +36,8 @@ class Table:
         repeats: Where a case has a second image of one view: ``further_case`` makes it another case of the same
             patient, ``exclude`` leaves it out and counts it.
         patient: Column that names the patient. Without it no patient is named, and splits are by image.
+        group: Column of what must never part in a split where it is more than the patient: cases made of one another, people
+            merged under two names.
         role: Column that says each case's role: train, tune (or val, validation), calibrate, test, adapt, external. The
             recipe keeps it with ``split: {given: true}``.
         labels: Columns that hold labels, or ``{label: column}``.
@@ -70,6 +72,7 @@ class Table:
         views: dict[str, list[Any]] | None = None,
         repeats: Literal["further_case", "exclude"] = "further_case",
         patient: str | None = None,
+        group: str | None = None,
         role: str | None = None,
         labels: list[str] | dict[str, str] | None = None,
         unlabelled: list[Any] | None = None,
@@ -88,6 +91,7 @@ class Table:
         self.views = views
         self.repeats = repeats
         self.patient = patient
+        self.group = group
         self.role = role
         self.labels = labels
         self.unlabelled = unlabelled
@@ -144,7 +148,7 @@ class Table:
             *self._views.values(),
             *(self.masks or {}).values(),
             *(self.case or ()),
-            *filter(None, [self.patient, self.role]),
+            *filter(None, [self.patient, self.group, self.role]),
         ]
         table = read_sheet(path, dict.fromkeys(text))
         used = [*self._labels.values(), *self._fields.values(), *(self.keep or {}), *(self.drop or {})]
@@ -236,6 +240,7 @@ class Table:
             key=key,
             images={view: images[view] for view in sorted(images, key=lambda v: order.index(v) if v in order else -1)},
             patient=self._patient(rows, name),
+            group=None if self.group is None else _first(row[self.group] for row in rows),
             role=self._role(rows, key),
             masks={mask: source for row in reversed(rows) for mask, source in row["_masks"].items()},
             labels={label: self._label(rows, column, key) for label, column in self._labels.items()},
