@@ -1134,3 +1134,28 @@ MUTANTS += [
     ),
     Mutant("I6.4", "prepare.enlarge", "{trained} x (1 + {copies})", "{trained} x {copies}"),
 ]
+# Windows of grey values.
+MUTANTS += [
+    Mutant(
+        "I1.3", "maths.display_window", "(values - (centre - 0.5)).div_(width - 1)", "(values - centre).div_(width - 1)"
+    ),
+    Mutant(
+        "I1.3",
+        "maths.display_window",
+        "(values - (centre - 0.5)).div_(width - 1)",
+        "(values - (centre - 0.5)).div_(width)",
+    ),
+    Mutant("I1.3", "maths.display_window", "(values > centre - 0.5)", "(values > centre)"),
+    Mutant("I1.3", "maths.display_window", "centre) * (4 / width)", "centre) * (2 / width)"),
+    Mutant(
+        "I1.3",
+        "maths.display_window",
+        "(values - (centre - width / 2)).div_(width).clamp_(0, 1)",
+        "(values - (centre - width / 2)).div_(width)",
+    ),
+    Mutant("I1.3", "intake.voi", '_FUNCTIONS = {"": "linear"', '_FUNCTIONS = {"": "linear_exact"'),
+    Mutant("I1.3", "intake.voi", "centres[0], widths[0]", "centres[-1], widths[-1]"),
+    Mutant("I1.3", "intake.voi", ' + (1 if function == "linear" else 0)', ""),
+    Mutant("I1.3", "intake.voi", "        if inverts(header):\n", "        if False:\n"),
+    Mutant("I1.3", "intake.voi", "stored[0] * plane.slope + plane.intercept", "stored[0]"),
+]

@@ -19,6 +19,7 @@ from .labels import as_label_map
 from .limits import check_dimensions
 from .planes import Plane, detector_spacing, planes
 from .stack import Stack, stack
+from .voi import own_window, padding_value
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -89,7 +90,7 @@ def _read(files: Sequence[Path], left_out: list[str], is_label: bool, where: str
     first = headers[kept[0]]
     _check_alike([headers[i] for i in kept], [files[i] for i in kept])
     found = [plane for i in kept for plane in planes(headers[i], i, files[i])]
-    meta = _facts(first, left_out, files[kept[0]])
+    meta = _facts(first, found[0], left_out, files[kept[0]])
     placements = [plane.placement for plane in found if plane.placement is not None]
     try:
         placed = len(placements) == len(found)
@@ -131,7 +132,7 @@ def _check_alike(headers: Sequence[Dataset], files: Sequence[Path]) -> None:
             )
 
 
-def _facts(header: Dataset, left_out: list[str], path: Path) -> dict[str, Any]:
+def _facts(header: Dataset, plane: Plane, left_out: list[str], path: Path) -> dict[str, Any]:
     """What travels with the image; nothing that names a person or a place."""
     with guarded(path):
         meta: dict[str, Any] = {
@@ -142,10 +143,11 @@ def _facts(header: Dataset, left_out: list[str], path: Path) -> dict[str, Any]:
         }
         if shown_inverted(header):
             meta["monochrome1"] = "inverted" if inverts(header) else "left: the values are a quantity"
-        for name, attribute in (("padding_value", "PixelPaddingValue"), ("slice_thickness_mm", "SliceThickness")):
-            value = header.get(attribute)
-            if value not in (None, ""):
-                meta[name] = float(value)
+        thickness = header.get("SliceThickness")
+        if thickness not in (None, ""):
+            meta["slice_thickness_mm"] = float(thickness)
+        shown = {"padding_value": padding_value(header, plane), "window": own_window(header, plane)}
+        meta |= {name: value for name, value in shown.items() if value is not None}
         declared = header.get("NumberOfSlices") or header.get("ImagesInAcquisition")
         if declared:
             meta["declared_slices"] = int(declared)
