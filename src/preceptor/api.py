@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
+    from .selfchecking import Selfcheck
 
 
 def run(
@@ -606,6 +607,49 @@ def demo(out: str | Path = "demo", *, fresh: bool = False, stream: TextIO | None
         f"uncertainty {answered['uncertainty']:.2f}); the truth is {case.labels['label']}",
         "an image from elsewhere": f"{'accepted' if refused['accepted'] else 'refused'}: {refused['reasons']}",
     }
+
+
+def selfcheck(
+    recipe: str | Path | Recipe,
+    out: str | Path | None = None,
+    *,
+    cases: int = 160,
+    steps: int = 300,
+    device: str = "auto",
+    fresh: bool = False,
+    set: Sequence[str] = (),  # noqa: A002
+    networks: Mapping[str, Any] | None = None,
+    stream: TextIO | None = sys.stderr,
+) -> Selfcheck:
+    """Try a recipe's parts on trivial and on indissociable data; see `preceptor.selfchecking`.
+
+    Args:
+        recipe: A file, or a resolved recipe.
+        out: Folder for both studies; by default ``runs/<study>-selfcheck-<hash>``.
+        cases: In each study.
+        steps: Of the optimizer in each training, at least.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        fresh: Start anew.
+        set: Changes such as ``network=cnn``.
+        networks: Networks of the caller's own, by name.
+        stream: Where progress is told; None is quiet.
+
+    Returns:
+        ``.passed`` and ``.trials``, each with its score, limit and sentence.
+
+    Raises:
+        RecipeError: The recipe is wrong, or there is no trivial study for its task.
+    """
+    from .selfchecking import selfcheck as tried
+
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(Path(recipe), list(set), networks=tuple(networks or ()))
+    name = f"{recipe.study}-selfcheck-{recipe.digest()[:8]}-{cases}-{steps}"
+    folder = Path(out) if out is not None else Path("runs") / name
+    if fresh and any((folder / study).exists() for study in ("trivial", "indissociable")):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return tried(recipe, folder, cases=cases, steps=steps, device=device, networks=networks, stream=stream)
 
 
 def synthesise(

@@ -26,6 +26,7 @@ VERBS = {
     "checklist": ("checklist:checklist", "Fill a reporting checklist, model card or data sheet from a run's record."),
     "readers": ("readers:readers", "Reader studies: allocate cases to readers, analyse their answers."),
     "audit": ("audit:audit", "Seek shortcuts in a finished run: site, scanner, sex, borders, corners, labels."),
+    "selfcheck": ("selfcheck:selfcheck", "Try a recipe's parts on trivial data (a bug?) and on noise (a leak?)."),
     "synthesise": ("synthesise:synthesise", "Draw a study of phantoms whose truth is known: NIfTI, PNG or DICOM."),
     "explain": ("explain:explain", "What answers rest on: cover regions, withhold views, ask the table."),
     "samplesize": ("samplesize:samplesize", "How many patients a study needs."),

@@ -1,0 +1,285 @@
+"""Selfcheck: a recipe's own preparation, network and objective on data that anything solves, and on data that nothing does.
+
+A model that fails on the first has a bug; one that succeeds on the second has seen what it should not. Both studies have
+the views, channels, axes, spacing and labels of the recipe's own images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from .core.cohort import Cohort
+from .core.errors import CohortError, RecipeError
+from .core.evidence import Question
+from .core.slots import build
+from .recipe.resolve import Recipe
+from .recipe.schema import Split
+from .runs import Run
+
+#: Least score on the trivial study. Labels that lie in places of their own are learnt more slowly by networks that pool
+#: over the whole image, and numbers more slowly than classes.
+_SOLVED = {"classification": 0.95, "multilabel": 0.9, "regression": 0.8, "segmentation": 0.85}
+
+#: Larger batches would need more passes over few cases for as many steps.
+_MOST_IN_BATCH = 16
+
+#: A stand-in has no more voxels than this along all axes together: the check should take minutes.
+_MOST_VOXELS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One of the two studies, trained and tested.
+
+    Args:
+        study: ``trivial`` or ``indissociable``.
+        measure: What the score is.
+        score: On the test cases.
+        limit: What it must reach (trivial), or must stay below (indissociable).
+        passed: Whether it does.
+        sentence: The same for a person.
+    """
+
+    study: str
+    measure: str
+    score: float
+    limit: float
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Selfcheck:
+    """What became of both studies."""
+
+    trials: tuple[Trial, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(trial.passed for trial in self.trials)
+
+
+class _Trained(Run):
+    """A run that ends with its stored predictions: nothing to compare, to judge or to report."""
+
+    def _baselines(self, *_: Any, **__: Any) -> Mapping[str, Any]:
+        return {}
+
+    def _judge(self, *_: Any, **__: Any) -> None:
+        return None
+
+    def _report(self) -> None:
+        return None
+
+
+def selfcheck(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    cases: int = 160,
+    steps: int = 300,
+    device: str = "auto",
+    networks: Mapping[str, Any] | None = None,
+    stream: TextIO | None = None,
+) -> Selfcheck:
+    """Train what a recipe says on trivial and on indissociable data.
+
+    Kept are the recipe's `prepare`, `task`, `network`, `objective` and `train`, with a constant learning rate and
+    batches of 16 at most. Left out
+    are its augmentation (a flip would turn one trivial class into another), methods, strategy and safeguards.
+
+    Args:
+        recipe: Whose parts are tried; its data is looked at where it is here, for the shape of its images.
+        folder: Where both studies and their trainings go; what is there is not done again.
+        cases: In each study: half to train, a tenth to tune, the rest to test.
+        steps: Of the optimizer in each training, at least; rounded up to whole epochs.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        networks: Networks of the caller's own, by name.
+        stream: Where progress is told.
+
+    Raises:
+        RecipeError: There are no such studies for the recipe's task.
+    """
+    question = build("tasks", recipe.task).question
+    if question.task not in _SOLVED:
+        raise RecipeError(
+            f"there is no trivial study for the task '{question.task}'",
+            where=recipe.study,
+            expected="classification, multilabel, regression or segmentation",
+            remedy="`preceptor run RECIPE --rehearse` tries every step of any task",
+            code="selfcheck_task",
+        )
+    settings = _like(recipe, question)
+    form = settings.pop("format")
+    trials = []
+    for study in ("trivial", "indissociable"):
+        kind = {study: settings}
+        data = {"kind": kind, "number": cases, "format": form, "seed": recipe.seed, "folder": f"{study}-data"}
+        tried = _tried(recipe, data, folder, steps, study)
+        run = _Trained(tried, folder / study, device=device, networks=networks, stream=stream)
+        run.complete()
+        trials.append(judge_trial(study, run))
+    return Selfcheck(tuple(trials))
+
+
+def judge_trial(study: str, run: Run) -> Trial:
+    """Whether a trained run reaches what its study asks for.
+
+    Args:
+        study: ``trivial`` or ``indissociable``.
+        run: Finished.
+    """
+    cohort = Cohort.read(run.folder / "cohort.parquet")
+    question = run.task.question
+    measure, score, chance, beyond = _score(run, cohort, question)
+    if study == "trivial":
+        limit = _SOLVED[question.task]
+        passed = score >= limit
+        sentence = f"{measure} {score:.3f} where anything reaches 1: " + (
+            "the parts work together" if passed else f"below {limit:g}: there is a bug, or {_doubts(run)}"
+        )
+    else:
+        limit = chance + beyond
+        passed = score <= limit
+        sentence = f"{measure} {score:.3f} where chance is {chance:.3f}: " + (
+            "nothing leaks" if passed else f"above {limit:.3f}: something tells the answer that is no image"
+        )
+    return Trial(study, measure, score, limit, passed, sentence)
+
+
+def _doubts(run: Run) -> str:
+    return f"{run.recipe.train.epochs} epochs at this learning rate are too few (--steps)"
+
+
+def _score(run: Run, cohort: Cohort, question: Question) -> tuple[str, float, float, float]:
+    """What is measured, the score on test cases, what chance gives, and how far beyond it chance may reach."""
+    tested = run.predictions.role("test")
+    number = len(tested)
+    if not number:
+        raise CohortError("no test case was predicted", expected="a few cases", code="no_test_cases")
+    table = tested.table
+    if question.dense:
+        found = build("evaluators", "dice")(tested, cohort)
+        return "mean Dice", float(found.value), _best_constant(run, cohort, question), 0.1
+    if question.is_regression:
+        truth, answer = (table[column].to_numpy(float) for column in ("truth", "answer"))
+        explained = 1 - float(np.mean((answer - truth) ** 2) / np.var(truth))
+        return "explained variance", explained, 0.0, 1.5 * 1.96 / math.sqrt(number)
+    if question.exclusive:
+        right = (table["answer"] == table["truth"]).to_numpy(float)
+        by_class = right.reshape(-1), table["truth"].to_numpy()
+        recalls = [by_class[0][by_class[1] == name].mean() for name in sorted(set(by_class[1]))]
+        chance = 1 / len(question.classes)
+        spread = math.sqrt(chance * (1 - chance) / number)
+        return "balanced accuracy", float(np.mean(recalls)), chance, 1.5 * 1.96 * spread
+    import json
+
+    said, there = (
+        np.array([[json.loads(each)[name] for name in question.classes] for each in table[column]], float)
+        for column in ("answer", "truth")
+    )
+    recalls = [np.mean(said[there[:, k] == v, k] == v) for k in range(there.shape[1]) for v in (0, 1)]
+    spread = math.sqrt(0.25 / (number * there.shape[1]))
+    return "balanced accuracy", float(np.nanmean(recalls)), 0.5, 1.5 * 1.96 * spread
+
+
+def _best_constant(run: Run, cohort: Cohort, question: Question) -> float:
+    """Mean Dice of the best answer that never looks: the region where the structure lies in most training cases."""
+    from .intake.read import open_case
+
+    def truths(role: str) -> np.ndarray:
+        target = run.task.mask
+        opened = (open_case(cohort.root, case, masks=(target,)) for case in cohort.with_role(role))
+        return np.stack([run.task.encode_mask(sample.masks[target].array)[0] for sample in opened])
+
+    train, test = truths("train"), truths("test")
+    best = []
+    for index in range(1, len(question.classes)):
+        share, there = (train == index).mean(axis=0), test == index
+        scores = [0.0]
+        for least in np.unique(np.quantile(share, np.linspace(0.5, 0.999, 12))):
+            said = share > least
+            overlap = 2 * (there & said).reshape(len(test), -1).sum(1)
+            scores.append(float(np.mean(overlap / np.maximum(there.reshape(len(test), -1).sum(1) + said.sum(), 1))))
+        best.append(max(scores))
+    return float(np.mean(best))
+
+
+def _tried(recipe: Recipe, data: Mapping[str, Any], folder: Path, steps: int, study: str) -> Recipe:
+    """The recipe with a study of phantoms in place of its cohort, and without what is not tried."""
+    samples = max(1, data["number"] // 2 * recipe.train.patches_per_case)
+    batch_size = min(recipe.train.batch_size, _MOST_IN_BATCH)
+    epochs = math.ceil(steps * batch_size / samples)
+    train = replace(
+        recipe.train, batch_size=batch_size, accumulate=1, epochs=epochs, schedule={"constant": {}}, tune_every=epochs
+    )
+    split = asdict(Split(by="patient", train=0.5, tune=0.1, calibrate=0.0, test=0.4))
+    return replace(
+        recipe,
+        study=f"{recipe.study}-{study}",
+        cohort={"synthetic": dict(data)},
+        split=split,
+        augment=(),
+        methods=(),
+        strategy={"once": {}},
+        train=train,
+        safeguards=(),
+        evaluate=(),
+        explain=(),
+        gates=(),
+        checks=({"unreadable": {}},),
+        folder=folder,
+    )
+
+
+def _like(recipe: Recipe, question: Question) -> dict[str, Any]:
+    """Settings of phantoms with the views, channels, axes, spacing and labels of the recipe's own images."""
+    from .intake.rehearsal import asked, needs_spacing, size_of, views_of
+
+    sections = recipe.sections()
+    settings = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in asked(recipe, question).items()
+    }
+    size, channels, views = list(size_of(sections)), 1, list(views_of(sections["cohort"]))
+    spacing = _spacing(sections["prepare"], len(size))
+    if seen := _first_image(recipe):
+        views, size, channels, spacing = seen
+    least = [round(1.2 * side) for side in recipe.train.patch or ()] or [16] * len(size)
+    while math.prod(size) > _MOST_VOXELS and any(a > b for a, b in zip(size, least, strict=True)):
+        size = [max(min(a, b), a // 2) for a, b in zip(size, least, strict=True)]
+    flat = len(size) == 2
+    settings |= {"views": views, "channels": channels, "size": [max(8, each) for each in size], "spacing_mm": spacing}
+    settings["format"] = "png" if flat and not needs_spacing(sections) else "nifti"
+    return settings
+
+
+def _first_image(recipe: Recipe) -> tuple[list[str], list[int], int, list[float]] | None:
+    """Views, size, channels and spacing of the recipe's first readable case; None where its data is not here."""
+    from .intake.cohort import build_cohort
+    from .intake.read import open_case
+
+    try:
+        cohort = build_cohort(build("datasets", recipe.cohort, root=recipe.folder), recipe.study)
+    except CohortError as error:
+        if error.problem.code == "data_absent":
+            return None
+        raise
+    whole = max(cohort.cases, key=lambda case: len(case.images))
+    image = open_case(cohort.root, whole, masks=()).reference
+    channels = 3 if image.channels == 3 else 1
+    return list(cohort.views), list(image.shape), channels, [round(each, 4) for each in image.spacing_mm]
+
+
+def _spacing(steps: Any, axes: int) -> list[float]:
+    for step in steps:
+        for settings in step.values():
+            given = settings.get("spacing_mm") if isinstance(settings, Mapping) else None
+            if isinstance(given, list) and len(given) == axes and all(isinstance(each, (int, float)) for each in given):
+                return [float(each) for each in given]
+    return [1.0] * axes
