@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -38,16 +39,20 @@ def along(image: Tensor, matrix: Tensor, axis: int, *, reach: int | None = None)
 
 def _along(image: Tensor, matrix: Tensor, axis: int, reach: int | None) -> Tensor:
     size = image.shape[axis]
-    if axis == -1 and (reach is None or size <= 2 * _BLOCK):
-        return torch.matmul(image, matrix.T)
-    lines = image.reshape(-1, size, math.prod(image.shape[axis:]) // size)
+    last_axis = axis == -1
+    lines = image.reshape(-1, size) if last_axis else image.reshape(-1, size, math.prod(image.shape[axis:]) // size)
     if reach is None or size <= 2 * _BLOCK:
-        return torch.matmul(matrix, lines).view(image.shape)
+        product = torch.matmul(lines, matrix.T) if last_axis else torch.matmul(matrix, lines)
+        return product.view(image.shape)
     out = torch.empty_like(lines)
     for first in range(0, size, _BLOCK):
         last = min(first + _BLOCK, size)
         low, high = max(first - reach, 0), min(last + reach, size)
-        torch.matmul(matrix[first:last, low:high], lines[:, low:high], out=out[:, first:last])
+        part = matrix[first:last, low:high]
+        if last_axis:
+            out[:, first:last] = torch.matmul(lines[:, low:high], part.T)
+        else:
+            out[:, first:last] = torch.matmul(part, lines[:, low:high])
     return out.view(image.shape)
 
 
@@ -64,15 +69,22 @@ def gaussian_matrix(size: int, sigma: float) -> tuple[Tensor, int]:
     if sigma <= 0 or size == 1:
         return torch.eye(size), 0
     reach = max(1, min(math.ceil(4 * sigma), size - 1))
-    offset = np.arange(-reach, reach + 1)
-    weight = np.exp(-0.5 * (offset / sigma) ** 2)
-    weight /= weight.sum()
-    source = np.arange(size)[:, None] + offset
-    source = np.where(source < 0, -1 - source, source)
-    source = np.where(source >= size, 2 * size - 1 - source, source)
-    matrix = np.zeros((size, size), dtype=np.float32)
-    np.add.at(matrix, (np.arange(size)[:, None], source), weight)
+    weight = np.zeros(2 * size, dtype=np.float32)
+    weight[: reach + 1] = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
+    weight /= weight[0] + 2 * weight[1:].sum()
+    near, before, behind = _distances(size)
+    matrix = weight[near]
+    # A voxel is seen in its mirror images, too; only at the ends, unless the blur is as wide as the line.
+    matrix += weight[before]
+    matrix += weight[behind]
     return torch.from_numpy(matrix), reach
+
+
+@lru_cache(maxsize=64)
+def _distances(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``(size, size)`` each: from one voxel to another, to its image before the line, and to that behind the line."""
+    one, other = np.arange(size)[:, None], np.arange(size)
+    return abs(one - other), one + other + 1, 2 * size - 1 - one - other
 
 
 def blur(image: Tensor, sigmas: Sequence[float]) -> Tensor:
