@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from preceptor.core.applied import Displacement, Spatial
-from preceptor.core.cohort import Sample
+from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import PrepareError
 from preceptor.core.evidence import Question
 from preceptor.core.image import Image
@@ -22,7 +22,7 @@ from preceptor.prepare.loader import Loader
 from preceptor.prepare.patches import read_patch
 from preceptor.prepare.store import prepare
 
-from ..prepare.cases import Structures, dice, sample, volumes
+from ..prepare.cases import Finding, Structures, dice, sample, volumes
 
 # ---------------------------------------------------------------- I5.1 the window of Hounsfield units
 
@@ -470,12 +470,22 @@ def test_the_key_of_a_draw():
 _AUGMENT = [{"flip": {"axes": ["left-right"]}}, "affine", {"elastic": {"spacing_mm": 8}}, "noise", "gamma"]
 
 
-def _loader(folder, workers=0, **settings):
-    cohort = volumes(folder / "data", ((16, 18, 14),) * 16)
+#: Every transform of pixel values that takes a volume, and one that draws among others.
+_ARTEFACTS = [
+    *("rician_noise", "poisson_noise", "speckle", "blur", "sharpen", "contrast", "brightness", "bias_field", "motion"),
+    *("ghosting", "spike", "anisotropy", "low_dose", "jpeg", "cutout", "ultrasound_shadow", "ultrasound_gain"),
+    {"rand_augment": {"transforms": ["affine", "noise", {"gamma": {"chance": 0.5}}], "count": 3}},
+]
+#: Those that take a picture in colour.
+_OF_PICTURES = [{"stain_jitter": {"chance": 0.7}}, "perspective", "screen_photograph", {"jpeg": {"colour": True}}]
+
+
+def _loader(folder, workers=0, augment=_AUGMENT, **settings):
+    cohort = volumes(folder / "data", ((16, 18, 14),) * settings.pop("cases", 16))
     store = prepare(cohort, [build("transforms", "zscore")], Structures(), folder / "prepared", fit_on=cohort.cases)
     chosen = {"views": ("t1",), "batch_size": 4, "seed": 7, "patch": (12, 12, 12), **settings}
     return Loader(
-        store, cohort.cases, Structures(), augment=[build("transforms", a) for a in _AUGMENT], workers=workers, **chosen
+        store, cohort.cases, Structures(), augment=[build("transforms", a) for a in augment], workers=workers, **chosen
     )
 
 
@@ -500,6 +510,55 @@ def test_any_number_of_workers_gives_the_same_batches(tmp_path):
 
 
 @pytest.mark.answer("I6.4")
+def test_any_number_of_workers_gives_the_same_artefacts(tmp_path):
+    plain = [list(_loader(tmp_path, augment=[], cases=6).epoch(epoch)) for epoch in (0, 1)]
+    alone = [list(_loader(tmp_path, augment=_ARTEFACTS[:-1], cases=6).epoch(epoch)) for epoch in (0, 1)]
+    for bare, varied in zip(plain, alone, strict=True):
+        for before, after in zip(bare, varied, strict=True):
+            assert before.keys == after.keys and torch.equal(before.targets["label"], after.targets["label"])
+            assert after.images["t1"].isfinite().all() and not torch.equal(before.images["t1"], after.images["t1"])
+    for workers in (1, 2):
+        loader = _loader(tmp_path, workers, augment=_ARTEFACTS[:-1], cases=6)
+        for epoch in (0, 1):
+            assert _same(alone[epoch], list(loader.epoch(epoch)))
+    drawn = [list(_loader(tmp_path, workers, augment=_ARTEFACTS[-1:], cases=6).epoch(0)) for workers in (0, 2)]
+    assert _same(*drawn) and not _same(plain[0], drawn[0])
+
+
+@pytest.mark.answer("I6.4")
+def test_any_number_of_workers_gives_the_same_pictures(tmp_path):
+    from PIL import Image as Picture
+
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        Picture.fromarray(rng.integers(0, 256, (24, 20, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    cases = [Case(f"c{number}", {"t1": f"{number}.png"}, labels={"finding": number % 2}) for number in range(6)]
+    store = prepare(Cohort(tuple(cases), tmp_path), [], Finding(), tmp_path / "prepared", fit_on=cases)
+    augment = [build("transforms", each) for each in _OF_PICTURES]
+    drawn = [
+        list(
+            Loader(
+                store, cases, Finding(), views=("t1",), batch_size=2, seed=7, augment=augment, workers=workers
+            ).epoch(1)
+        )
+        for workers in (0, 1, 2)
+    ]
+    assert drawn[0][0].images["t1"].shape == (2, 3, 20, 24)
+    assert _same(drawn[0], drawn[1]) and _same(drawn[0], drawn[2])
+
+
+def _same(ours, theirs):
+    return len(ours) == len(theirs) and all(
+        one.keys == other.keys
+        and torch.equal(one.images["t1"], other.images["t1"])
+        and all(
+            torch.equal(one.targets[name].nan_to_num(-1), other.targets[name].nan_to_num(-1)) for name in one.targets
+        )
+        for one, other in zip(ours, theirs, strict=True)
+    )
+
+
+@pytest.mark.answer("I6.4")
 def test_every_epoch_and_every_draw_differs(tmp_path):
     loader = _loader(tmp_path, patches_per_case=2)
     seen = {}
@@ -511,3 +570,17 @@ def test_every_epoch_and_every_draw_differs(tmp_path):
     for images in seen.values():
         assert len(images) == 6  # online: as many distinct draws as epochs times patches
         assert all(not torch.equal(a, b) for i, a in enumerate(images) for b in images[:i])
+
+
+@pytest.mark.answer("I6.4")
+@pytest.mark.parametrize("name", ["noise", "rician_noise", "poisson_noise", "speckle", "low_dose", "screen_photograph"])
+def test_every_draw_throws_dice_of_its_own(name):
+    """Not the same grains at another strength."""
+    flat = np.full((64, 64), 50.0)
+    flat[0, 0] = 0.0
+    settings = {"screen_photograph": {"moire": 0.0, "glare": 0.0, "veil": 0.0}}.get(name, {})
+    grains = []
+    for seed in (0, 1, 2):
+        applied = build("transforms", {name: settings}).draw(np.random.default_rng(seed), sample(flat))
+        grains.append(applied.function(torch.from_numpy(flat[None].astype(np.float32)))[0, 9:].numpy().ravel())
+    assert np.abs(np.corrcoef(grains) - np.eye(3)).max() < 0.1
