@@ -1159,3 +1159,33 @@ MUTANTS += [
     Mutant("I1.3", "intake.voi", "        if inverts(header):\n", "        if False:\n"),
     Mutant("I1.3", "intake.voi", "stored[0] * plane.slope + plane.intercept", "stored[0]"),
 ]
+
+# Brains in made heads.
+MUTANTS += [
+    Mutant(
+        "P1.12",
+        "prepare.transforms.skull_strip",
+        "found = register(atlas, head, self.kind, seed=self.seed, effort=self.effort, limits=limits)",
+        "found = register(atlas, atlas.with_array(atlas.array, head.affine_mm), self.kind, limits=limits)",
+    ),
+    Mutant("P1.12", "prepare.transforms.skull_strip", "share.array[0] >= 0.5", "share.array[0] > 0.0"),
+    Mutant(
+        "P1.12",
+        "prepare.transforms.skull_strip",
+        "np.where(inside, image.array, fill)",
+        "np.where(inside, fill, image.array)",
+    ),
+    Mutant(
+        "I5.10",
+        "prepare.transforms.skull_strip",
+        "limits = Limits(mutual_information=self.least_information)",
+        "limits = Limits()",
+    ),
+    Mutant(
+        "I5.10",
+        "prepare.transforms.skull_strip",
+        "if not self.least_ml <= millilitres <= self.most_ml:",
+        "if not self.least_ml <= millilitres:",
+    ),
+    Mutant("I5.10", "prepare.segmenter", "path.write_bytes(bundle)", "path.touch()"),
+]

@@ -47,8 +47,7 @@ def prepare_sample(sample: Sample, steps: Sequence[Transform]) -> Sample:
     except PreceptorError as error:
         raise naming(error, sample.key) from error
     images = {view: part.images[view] for part in parts for view in part.images}
-    masks = {name: part.masks[name] for part in parts for name in part.masks}
-    _refuse_made_twice(parts, sample)
+    masks = _joined(parts)
     return replace(
         sample,
         images={view: images[view] for view in sample.images},
@@ -58,18 +57,15 @@ def prepare_sample(sample: Sample, steps: Sequence[Transform]) -> Sample:
     )
 
 
-def _refuse_made_twice(parts: Sequence[Sample], sample: Sample) -> None:
-    """Views on different grids are prepared one by one, and a step may have made a mask of one name for each."""
-    made = [name for part in parts for name in part.masks]
-    for name in made:
-        if made.count(name) > 1:
-            raise PrepareError(
-                f"a step made the mask '{name}' for views that lie on different grids",
-                where=f"case {sample.key}",
-                expected="one mask of a name",
-                remedy="name the view that the step is for: {lung_mask: {view: frontal}}",
-                code="mask_made_twice",
-            )
+def _joined(parts: Sequence[Sample]) -> dict[str, Image]:
+    """The masks of every part. Views on different grids are prepared one by one, and a step may have made a mask of one
+    name for each: all but the first carry their view's name too.
+    """
+    masks: dict[str, Image] = {}
+    for part in parts:
+        view = next(iter(part.images), "")
+        masks |= {f"{name}_{view}" if name in masks else name: mask for name, mask in part.masks.items()}
+    return masks
 
 
 def naming(error: PreceptorError, key: str) -> PreceptorError:

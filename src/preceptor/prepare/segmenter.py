@@ -1,0 +1,53 @@
+"""A slot for a trained model among the steps of the preparation.
+
+Preparation comes before training, and so does not know what a bundle is. Whoever does hands in how one is opened, once
+for the process; a step that names a bundle file then gets its mask from it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from preceptor.core.errors import PrepareError
+from preceptor.core.image import Image
+
+#: An image of one channel to ``(*space)`` bool: what the model marks, on the image's own grid.
+Segmenter = Callable[[Image], np.ndarray]
+
+_openers: list[Callable[[Path], Segmenter]] = []
+_open: dict[bytes, Segmenter] = {}
+
+
+def open_bundles_with(opener: Callable[[Path], Segmenter]) -> None:
+    """Hand in how a bundle file becomes a segmenter; the last one handed in counts."""
+    _openers.append(opener)
+    _open.clear()
+
+
+def segmenter(bundle: bytes) -> Segmenter:
+    """The model of a bundle, opened once a process.
+
+    Args:
+        bundle: The file's bytes, as a fitted step keeps them.
+
+    Raises:
+        PrepareError: Nobody has said how a bundle is opened.
+    """
+    if not _openers:
+        raise PrepareError(
+            "a step names a model, and nothing here opens bundles",
+            where="prepare",
+            expected="`preceptor.prepare.segmenter.open_bundles_with` to have been called",
+            remedy="name an atlas and its mask instead",
+            code="no_segmenter",
+        )
+    if bundle not in _open:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.preceptor"
+            path.write_bytes(bundle)
+            _open[bundle] = _openers[-1](path)
+    return _open[bundle]
