@@ -1189,3 +1189,26 @@ MUTANTS += [
     ),
     Mutant("I5.10", "prepare.segmenter", "path.write_bytes(bundle)", "path.touch()"),
 ]
+
+# Frame rates of clips.
+MUTANTS += [
+    Mutant("P1.10", "maths.frame_times", "(len(times_s) - 1) / (times_s[-1]", "len(times_s) / (times_s[-1]"),
+    Mutant(
+        "P1.10",
+        "maths.frame_times",
+        "np.interp(there_s, times_s, np.arange(len(times_s)))",
+        "there_s * mean_rate_hz(times_s)",
+    ),
+    Mutant("P1.10", "maths.frame_times", "* rate_hz + _SLACK) + 1", "* rate_hz + _SLACK) + 2"),
+    Mutant(
+        "P1.10", "prepare.transforms.frame_rate", '"nearest" if mask.is_label else self.interpolate', "self.interpolate"
+    ),
+    Mutant(
+        "I5.9",
+        "maths.frame_times",
+        "late < early - _SLACK * np.diff(times_s).min()",
+        "late <= early + _SLACK * np.diff(times_s).min()",
+    ),
+    Mutant("I5.9", "maths.frame_times", "/ 1000", "/ 1024"),
+    Mutant("I5.9", "prepare.clips", "or (np.diff(found) <= 0).any()", "or (np.diff(found) < 0).any()"),
+]
