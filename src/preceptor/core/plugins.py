@@ -148,6 +148,8 @@ class Transform(Protocol):
     Attributes:
         reads_pixels: False promises that `draw` looks at grids, labels and fields alone: the arrays it is shown may
             then be empty stand-ins of the right shape (NaN), and nothing is read from disk for it. Default True.
+        neutral: ``{parameter: value}`` at which nothing changes; `rand_augment` goes a share of the way from there to the
+            setting given. A transform without it is always applied at full strength.
 
     Fitted transforms have ``fit(samples: Iterator[Sample]) -> State`` and ``with_state(state) -> Transform``.
     One that looks across views has ``with_case(sample) -> Transform``: it is shown the case as it was read.
