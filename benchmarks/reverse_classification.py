@@ -190,6 +190,7 @@ def findings(rows: pandas.DataFrame, task_question) -> Iterator[tuple[str, panda
     foretold["atlas, best overlap as it is"] = told[:, :, COLUMNS.index("atlas_best")].mean(1)
     foretold["forest, best overlap as it is"] = told[:, :, COLUMNS.index("forest_best")].mean(1)
     foretold[SCALED] = by_other_half(test)
+    foretold["atlas, the safeguard's line on other images' answers"] = by_the_safeguards_line(test)
     table = pandas.DataFrame({"key": test.key, "patient": None, "cluster": test.key, "role": "test"})
     for name, values in foretold.items():
         predictions = Predictions(table, task_question, Path())
@@ -256,16 +257,33 @@ def chosen_scale(rows: pandas.DataFrame) -> tuple[str, dict[str, float]]:
     return min(worst, key=lambda name: worst[name]), {name: round(each, 4) for name, each in worst.items()}
 
 
+def halves(rows: pandas.DataFrame) -> list[np.ndarray]:
+    """``(segmentation,)`` bool twice: the images by lot in two halves."""
+    keys = np.random.default_rng(SEED).permutation(rows.key.unique())
+    first = rows.key.isin(keys[: len(keys) // 2]).to_numpy()
+    return [first, ~first]
+
+
+def by_the_safeguards_line(rows: pandas.DataFrame) -> np.ndarray:
+    """As `by_other_half`, by the line that the safeguard fits with ``calibrated_on``: no scale is chosen."""
+    told, real = np.array(rows.told.tolist(), dtype=float), np.array(rows.real.tolist(), dtype=float)
+    told[..., 2:] = np.nan  # no forest
+    foretold = np.full(len(rows), np.nan)
+    for inside in halves(rows):
+        taught = told[~inside].reshape(-1, len(COLUMNS))
+        line = Calibration.fit(taught, real[~inside].ravel(), rows.key[~inside].nunique())
+        foretold[inside] = [line(each).mean() for each in told[inside]]
+    return foretold
+
+
 def by_other_half(rows: pandas.DataFrame) -> np.ndarray:
     """Each half of the images, by lot, is judged by a scale that was chosen and fitted on the other half alone.
 
     Returns:
         ``(segmentation,)`` Dice foretold.
     """
-    keys = np.random.default_rng(SEED).permutation(rows.key.unique())
     foretold = np.full(len(rows), np.nan)
-    for judged in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
-        inside = rows.key.isin(judged).to_numpy()
+    for inside in halves(rows):
         choice, worst = chosen_scale(rows[~inside].reset_index(drop=True))
         print(f"chosen on the other half: {choice}; largest error of a tenth there: {worst}")
         foretold[inside] = SCALES[choice](*overlaps(rows[~inside]))(overlaps(rows[inside])[0])

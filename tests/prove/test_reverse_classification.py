@@ -64,6 +64,64 @@ def test_the_right_segmentation_passes_and_the_wrong_ones_are_refused():
     assert empty.parts["predicted_dice"] == 0 and not empty.accepted
 
 
+@pytest.mark.slow
+def test_the_scale_is_learnt_on_answers_to_calibration_cases():
+    """Answers that carry over worse than they are: eaten away by a voxel, and damaged further."""
+    given = {"least": None, "references": 2, "kept": 3, "calibrated_on": 2, "seed": 1}
+    safeguard = build("safeguards", {"reverse_classification": given})
+    assert safeguard.fit_role == "calibrate" and safeguard.reads_labels
+    seeds = {"train": (1, 2, 3), "calibrate": (6, 7, 8)}
+    asked = []
+
+    def samples(role="train"):
+        asked.append(role)
+        return (case(seed) for seed in seeds[role])
+
+    def answer(sample):
+        label = sample.masks["label"].array[0]
+        return np.where(ndimage.binary_erosion(label > 0), label, 0).astype(np.uint8)
+
+    calibrating = [case(seed) for seed in seeds["calibrate"]]
+    labels = tuple(map(answer, calibrating))
+    predictions = Predictions(
+        pandas.DataFrame({"key": [each.key for each in calibrating]}), QUESTION, Path(), labels=labels
+    )
+    state = safeguard.fit(predictions, samples)
+    assert asked == ["train", "calibrate"] and len(state["references"]) == 3
+    assert state["scale"]["cases"] == 2 and state["scale"]["columns"] == ["atlas_best", "atlas_mean"]
+    ready = safeguard.with_state(state)
+    errors = {"to scale": [], "as it is": []}
+    for seed in (0,):
+        sample = case(seed)
+        truth = sample.masks["label"].array[0]
+
+        def score(label, truth=truth):
+            return float(
+                np.mean(
+                    [
+                        2 * ((label == k) & (truth == k)).sum() / ((label == k).sum() + (truth == k).sum())
+                        for k in (1, 2)
+                    ]
+                )
+            )
+
+        for way, wanted in zip(WAYS, (0.4, 0.5, 0.6, 0.7, 0.8), strict=True):
+            label, real = damage_to(answer(sample), way, wanted, score, seed=seed)
+            judged = ready(Prediction(sample.key, QUESTION, label=label, affine_mm=np.eye(4), sample=sample))
+            errors["to scale"].append(abs(judged.parts["predicted_dice"] - real))
+            errors["as it is"].append(abs(judged.parts["reverse_overlap"] - real))
+    assert np.mean(errors["to scale"]) < min(0.08, np.mean(errors["as it is"]))
+
+
+def test_a_scale_without_a_segmented_calibration_case_is_refused():
+    safeguard = build("safeguards", {"reverse_classification": {"references": 2, "calibrated_on": 2}})
+    nothing = np.zeros((24, 22, 20), np.uint8)
+    predictions = Predictions(pandas.DataFrame({"key": ["case-6"]}), QUESTION, Path(), labels=(nothing,))
+    with pytest.raises(Refusal) as caught:
+        safeguard.fit(predictions, lambda role="train": (case(seed) for seed in (1, 2, 3, 6)))
+    assert caught.value.problem.code == "scale_without_cases"
+
+
 def test_too_few_references_are_refused():
     safeguard = build("safeguards", {"reverse_classification": {"references": 2}})
     with pytest.raises(Refusal, match="2 training cases"):

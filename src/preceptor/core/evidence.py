@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -83,6 +84,7 @@ class Predictions:
         features: ``(row, member, width)`` last features of the networks, and
         outputs: ``(row, member, channel)`` what they said before it was read as probabilities: both only while a
             safeguard that reads them is fitted, never stored.
+        labels: ``(row,)`` label maps ``(*space,)`` of class indices on the prepared grid, likewise.
 
     What is stored for tasks whose truth is no class, by ``question.task``:
 
@@ -106,6 +108,7 @@ class Predictions:
     voxels: pandas.DataFrame | None = None
     features: np.ndarray | None = None
     outputs: np.ndarray | None = None
+    labels: tuple[np.ndarray, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -121,7 +124,8 @@ class Predictions:
             mine = [row in kept for row in voxels[by].itertuples(index=False, name=None)]
             voxels = voxels[mine].reset_index(drop=True)
         features, outputs = (None if each is None else each[mask] for each in (self.features, self.outputs))
-        return replace(self, table=table, voxels=voxels, features=features, outputs=outputs)
+        labels = None if self.labels is None else tuple(itertools.compress(self.labels, mask))
+        return replace(self, table=table, voxels=voxels, features=features, outputs=outputs, labels=labels)
 
     def role(self, *roles: str) -> Predictions:
         """The rows of these roles."""

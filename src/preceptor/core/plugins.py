@@ -409,7 +409,7 @@ class Safeguard(Protocol):
 
     With ``reads_features = True`` the `Prediction` and the `Predictions` it gets hold ``features`` and ``outputs`` (one
     more plain pass of each network), and ``fit`` gets a third argument ``answers(role) -> Predictions``: the plain
-    answers to the cases of any role, "train" for one.
+    answers to the cases of any role, "train" for one. With ``reads_labels = True`` the `Predictions` hold ``labels``.
     """
 
     def __call__(self, prediction: Prediction) -> Prediction: ...

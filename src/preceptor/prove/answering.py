@@ -115,7 +115,8 @@ def fit_safeguards(
             tell(f"fitting {name} on {len(cases)} {role} cases")
             reads = _reads_features(safeguard)
             asked = replace(answering, observing=reads)
-            predictions = answer_cases(asked, cases, cohort, store, task, seed=seed)
+            labels = bool(getattr(safeguard, "reads_labels", False))
+            predictions = answer_cases(asked, cases, cohort, store, task, seed=seed, labels=labels)
 
             def samples(role: str = "train") -> Iterator[Sample]:
                 return (store.sample(case.key) for case in cohort.with_role(role))
@@ -136,6 +137,7 @@ def answer_cases(
     seed: int,
     fit: str = "0",
     maps: Path | None = None,
+    labels: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Predict cases and tabulate the answers.
@@ -149,9 +151,10 @@ def answer_cases(
         seed: The sample of voxels kept of each case is keyed by (seed, case).
         fit: Name of the fit in the table.
         maps: Folder for dense answers, each on its original grid; None writes none.
+        labels: Keep dense answers in memory, each on its prepared grid.
         progress: Called with the number of cases done.
     """
-    rows, voxels, features, outputs = [], [], [], []
+    rows, voxels, features, outputs, kept = [], [], [], [], []
     for done, case in enumerate(cases):
         sample = store.sample(case.key)
         key = int.from_bytes(hashlib.sha256(f"{seed}|{case.key}".encode()).digest()[:7], "big")
@@ -161,12 +164,15 @@ def answer_cases(
             voxels.append(_voxels(prediction, sample, task))
         features.append(prediction.features)
         outputs.append(prediction.outputs)
+        if labels and prediction.label is not None:
+            kept.append(prediction.label)
         if progress:
             progress(done + 1)
     table = pandas.DataFrame(rows)
     folder = maps.parent if maps is not None else cohort.root
     sampled = pandas.concat(voxels, ignore_index=True) if voxels else None
-    return Predictions(table, task.question, folder, sampled, _stacked(features), _stacked(outputs))
+    maps_kept = tuple(kept) if kept else None
+    return Predictions(table, task.question, folder, sampled, _stacked(features), _stacked(outputs), maps_kept)
 
 
 def _reads_features(safeguard: Any) -> bool:

@@ -6,7 +6,7 @@ over the references foretells the segmentation's own.
 
 Two pupils are asked. The *atlas* lays the image onto each reference by registration and carries the labels over. The
 *forest* (`reverse_forest`) learns from the labels how a voxel looks, and where it lies. What they say is turned into a
-Dice by a line fitted on references that were damaged on purpose: the best overlap that a perfect segmentation can
+Dice by a line fitted on answers to other cases, damaged on purpose: the best overlap that a perfect segmentation can
 reach through registration is well below 1.
 
 Source: Valindria 2017, "Reverse classification accuracy" (arXiv:1702.03407), sections II.A-C; Robinson 2019
@@ -213,8 +213,8 @@ class Calibration:
     Args:
         weights: ``(1 + columns,)``: the constant, then one for each column used.
         columns: Names of the columns used.
-        spread: Root mean square error on the damaged references, each judged by the others.
-        cases: How many references were damaged.
+        spread: Root mean square error on the segmentations it was fitted on.
+        cases: Of how many cases these were.
     """
 
     weights: np.ndarray
@@ -229,7 +229,7 @@ class Calibration:
         Args:
             evidences: ``(segmentation, column)``.
             real: ``(segmentation,)`` the Dice that each truly had.
-            cases: Of how many references.
+            cases: Of how many cases.
         """
         used = [at for at in range(len(COLUMNS)) if not np.isnan(evidences[:, at]).all()]
         known = ~np.isnan(evidences[:, used]).any(1) & ~np.isnan(real)

@@ -14,6 +14,7 @@ from preceptor.core.evidence import Predictions, Question
 from preceptor.core.image import Image
 from preceptor.core.plugins import Prediction
 from preceptor.maths.overlap import dice, overlap
+from preceptor.prepare.compose import resample_like
 from preceptor.prove.damage import WAYS, damage_to
 from preceptor.prove.reverse_classification import (
     Calibration,
@@ -24,7 +25,7 @@ from preceptor.prove.reverse_classification import (
     lay,
 )
 
-#: Real Dice that a damaged reference is brought to, one for each way of damage; one more is left as it is.
+#: Real Dice that an answer is damaged to, one for each way of damage; one more is left as it is.
 _WANTED = (0.35, 0.5, 0.65, 0.8, 0.9)
 
 
@@ -33,7 +34,8 @@ class ReverseClassification:
 
     The segmentation is taken for the truth of its own image and made to segment reference images from the training
     cases: registration carries its labels over, as an atlas' would be. The best overlap over the references is the Dice
-    foretold. A forest can be asked as well, and the scale be learnt from references damaged on purpose. Leaves in `parts`
+    foretold. A forest can be asked as well, and the scale be learnt from answers to calibration cases, as they are and
+    damaged on purpose. Leaves in `parts`
     ``predicted_dice`` (mean over structures), ``predicted_dice_<structure>`` and ``reverse_overlap`` (the best overlap
     as measured, before it is brought to scale). An empty segmentation is foretold 0.
 
@@ -44,8 +46,8 @@ class ReverseClassification:
         least: The foretold mean Dice below which an answer is refused; None only foretells.
         references: Training cases that each answer is tried on: those that look most like the image.
         kept: Training cases kept in the bundle to choose from.
-        calibrated_on: Kept cases that are damaged on purpose to learn the scale; 0 takes the best overlap as it is. A
-            network's answers carry over better than a rater's: on the hippocampus the learnt scale promised too much.
+        calibrated_on: Calibration cases whose answers are damaged on purpose to learn the scale; 0 takes the best
+            overlap as it is. With it the safeguard is fitted on the role ``calibrate``.
         forest: Whether the forest is asked beside the atlas; it counts only where a scale is learnt, and takes most of
             the time.
         most_voxels: Of each kept case: a larger image is cut to its structures, then made coarser. A kept case takes 2
@@ -55,7 +57,8 @@ class ReverseClassification:
     Shapes: the label map and the image ``(*space,)`` on the prepared grid.
 
     Raises:
-        Refusal: At the fit, where fewer training cases than `references` have a truth.
+        Refusal: At the fit, where fewer training cases than `references` have a truth, or a scale is asked for and no
+            calibration case has a truth and an answer that found something.
 
     Source: Valindria 2017 (arXiv:1702.03407); the scale: own.
 
@@ -63,8 +66,6 @@ class ReverseClassification:
         >>> ReverseClassification(least=0.7).suits(Question("segmentation", "m", ("background", "organ"), dense=True))
         True
     """
-
-    fit_role = "train"
 
     def __init__(
         self,
@@ -90,15 +91,24 @@ class ReverseClassification:
     def example(cls) -> ReverseClassification:
         return cls(references=1, kept=4, calibrated_on=1, forest=True)
 
+    @property
+    def fit_role(self) -> str:
+        """The references are training cases; the scale is of answers to cases that the network did not learn from."""
+        return "calibrate" if self.calibrated_on else "train"
+
+    @property
+    def reads_labels(self) -> bool:
+        return self.calibrated_on > 0
+
     def suits(self, question: Question) -> bool:
         return question.dense and question.exclusive and not question.is_regression
 
     def fit(self, predictions: Predictions, samples: Callable[..., Iterator[Sample]]) -> dict[str, Any]:
-        """Choose and shrink the references; damage some of them and learn the scale from the others' verdict.
+        """Choose and shrink the references; damage answers and learn the scale from the references' verdict.
 
         Args:
-            predictions: Of the training cases; only the question is read.
-            samples: Streams the prepared training cases with their truth.
+            predictions: With a scale, of the calibration cases and with their `labels`; otherwise the question is read.
+            samples: Streams the prepared cases of a role, the training cases by default, with their truth.
         """
         question = predictions.question
         rng = np.random.default_rng(self.seed)
@@ -122,7 +132,7 @@ class ReverseClassification:
                 remedy="ask for fewer references",
                 code="references_too_few",
             )
-        scale = self._calibrate(known, len(question.classes)) if self.calibrated_on else None
+        scale = self._calibrate(known, predictions, samples) if self.calibrated_on else None
         return {
             "references": [each.to_state() for each in known],
             "scale": None if scale is None else scale.to_state(),
@@ -168,15 +178,26 @@ class ReverseClassification:
         laid = lay(image, asked, self.seed)
         return evidence(image, label, asked, laid, classes, forest=self.forest, seed=self.seed)
 
-    def _calibrate(self, known: Sequence[Reference], classes: int) -> Calibration:
-        """Damage some references in every way, have the others judge them, and fit the line to the real Dice."""
-        evidences, real = [], []
-        cases = min(self.calibrated_on, len(known))
-        for at in range(cases):
-            case, others = known[at], [each for other, each in enumerate(known) if other != at]
-            asked = [others[position] for position in choose(case.image, others, self.references)]
-            laid = lay(case.image, asked, self.seed)
-            truth = np.maximum(case.label, 0)
+    def _calibrate(
+        self, known: Sequence[Reference], predictions: Predictions, samples: Callable[..., Iterator[Sample]]
+    ) -> Calibration:
+        """Damage some answers in every way, have the references judge them, and fit the line to their real Dice."""
+        question = predictions.question
+        classes, target = len(question.classes), question.target
+        keys = predictions.table["key"].astype(str)
+        answers = {key: label for key, label in zip(keys, predictions.labels or (), strict=False) if (label > 0).any()}
+        drawn = np.random.default_rng(self.seed).permutation(sorted(answers))[: self.calibrated_on].tolist()
+        evidences: list[np.ndarray] = []
+        real: list[np.ndarray] = []
+        cases = 0
+        for sample in samples("calibrate"):
+            mask = sample.masks.get(target)
+            if sample.key not in drawn or mask is None or not (mask.array[0] > 0).any():
+                continue
+            answer, truth = answers[sample.key], np.maximum(mask.array[0], 0)
+            image = next(iter(sample.images.values()))
+            image, answer = fitted_to(image, answer, self.most_voxels)
+            truth = resample_like(truth[None], mask.affine_mm, image, nearest=True)[0]
 
             def scores(label: np.ndarray, truth: np.ndarray = truth) -> np.ndarray:
                 return dice(overlap(truth.astype(np.int64), label.astype(np.int64), classes))[1:]
@@ -184,10 +205,21 @@ class ReverseClassification:
             def score(label: np.ndarray, scores: Callable[..., np.ndarray] = scores) -> float:
                 return float(np.nanmean(scores(label)))
 
-            ways = np.roll(WAYS, at)  # every way meets every Dice over the cases
+            asked = [known[at] for at in choose(image, known, self.references)]
+            laid = lay(image, asked, self.seed)
+            ways = np.roll(WAYS, cases)  # every way meets every Dice over the cases
             pairs = zip(ways, _WANTED, strict=True)
-            damaged = [damage_to(truth, str(way), wanted, score, self.seed + at)[0] for way, wanted in pairs]
-            for label in (truth, *damaged):
-                evidences.append(evidence(case.image, label, asked, laid, classes, forest=self.forest, seed=self.seed))
+            damaged = [damage_to(answer, str(way), wanted, score, self.seed + cases)[0] for way, wanted in pairs]
+            for label in (answer, *damaged):
+                evidences.append(evidence(image, label, asked, laid, classes, forest=self.forest, seed=self.seed))
                 real.append(scores(label))
+            cases += 1
+        if not cases:
+            raise Refusal(
+                "no calibration case has a truth and an answer that found something: there is no scale to learn",
+                where="safeguards.reverse_classification",
+                expected="calibration cases whose structures are segmented",
+                remedy="leave calibrated_on at 0: the overlap is then taken as it is",
+                code="scale_without_cases",
+            )
         return Calibration.fit(np.concatenate(evidences), np.concatenate(real), cases)
