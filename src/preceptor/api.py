@@ -660,6 +660,9 @@ def synthesise(
     format: str = "nifti",  # noqa: A002  the command line's own word
     seed: int = 0,
     set: Sequence[str] = (),  # noqa: A002
+    burned_text: float = 0.0,
+    text_height_px: tuple[int, int] = (8, 20),
+    text_contrast: tuple[float, float] = (0.2, 1.0),
     workers: int = 1,
     fresh: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -673,6 +676,10 @@ def synthesise(
         format: ``nifti``, ``png`` or ``dicom``.
         seed: Everything drawn follows from it.
         set: The kind's settings, each ``name=value``.
+        burned_text: Share of the cases with a made-up name burned into their pixels; the field ``burned_text`` says
+            where.
+        text_height_px: Smallest and largest height of its letters.
+        text_contrast: Least and most difference to what lies beneath, in units of the full range.
         workers: Processes that draw; the bytes are the same with any number.
         fresh: Start anew where an earlier study of phantoms lies.
         progress: Told ``(done, total)``.
@@ -684,13 +691,48 @@ def synthesise(
         RecipeError: There is no such kind or setting, or the format can't hold its images.
         CohortError: The folder holds something else.
     """
+    from .intake.burned_text import BurnedText
     from .intake.synthesis import Order, forget, synthesise
     from .recipe.settings import named_settings
 
-    order = Order(named_settings("phantoms", kind, set), cases, format, seed)  # type: ignore[arg-type]
+    text = BurnedText(burned_text, text_height_px, text_contrast) if burned_text else None
+    order = Order(named_settings("phantoms", kind, set), cases, format, seed, text)  # type: ignore[arg-type]
     if fresh:
         forget(Path(out))
     return synthesise(order, Path(out), workers=workers, progress=progress)
+
+
+def show_phantoms(
+    kind: str,
+    path: str | Path,
+    *,
+    cases: int = 200,
+    seed: int = 0,
+    set: Sequence[str] = (),  # noqa: A002
+    burned_text: float = 0.0,
+    text_height_px: tuple[int, int] = (8, 20),
+    text_contrast: tuple[float, float] = (0.2, 1.0),
+) -> Path:
+    """Draw the first cases that `synthesise` would write, with their truth, on one sheet.
+
+    Args:
+        kind, cases, seed, set, burned_text, text_height_px, text_contrast: As in `synthesise`.
+        path: A PNG file; one that is there is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        RecipeError: There is no such kind or setting.
+    """
+    from .intake.burned_text import BurnedText
+    from .intake.contact_sheet import write_contact_sheet
+    from .intake.synthesis import Order
+    from .recipe.settings import named_settings
+
+    text = BurnedText(burned_text, text_height_px, text_contrast) if burned_text else None
+    order = Order(named_settings("phantoms", kind, set), cases, "nifti", seed, text)
+    return write_contact_sheet(order, Path(path))
 
 
 def packaged_recipe(name: str) -> Path:

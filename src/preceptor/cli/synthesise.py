@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -19,8 +19,12 @@ def synthesise(
     format: Literal["nifti", "png", "dicom"] = "nifti",  # noqa: A002
     seed: int = 0,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    burned_text: float = 0.0,
+    text_height_px: tuple[int, int] = (8, 20),
+    text_contrast: tuple[float, float] = (0.2, 1.0),
     workers: int = 1,
     fresh: Annotated[bool, Parameter(negative="")] = False,
+    show: Annotated[Path | None, Parameter(negative="")] = None,
     list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
     as_json: console.Json = False,
 ) -> None:
@@ -42,10 +46,18 @@ def synthesise(
         Everything drawn follows from it.
     set_
         One setting of the kind, as in --set size=[64,64]; may be repeated.
+    burned_text
+        Share of the cases with a made-up name burned into their pixels.
+    text_height_px
+        Smallest and largest height of its letters.
+    text_contrast
+        Least and most difference to what lies beneath (the full range is 1).
     workers
         Processes that draw.
     fresh
         Delete the study that lies there and start anew.
+    show
+        Write a sheet of the first cases with their truth to this PNG instead of a study.
     list_
         List the kinds, and draw nothing.
     """
@@ -58,7 +70,7 @@ def synthesise(
         lines = {name: about("phantoms", name) for name in names("phantoms")}
         console.result(console.columns(lines.items(), ""), {"phantoms": lines}, as_json)
         return
-    if kind is None or out is None:
+    if kind is None or (out is None and show is None):
         raise RecipeError(
             "nothing to draw",
             expected="a kind and a folder, such as `preceptor synthesise shepp_logan heads`",
@@ -67,6 +79,16 @@ def synthesise(
         )
     from preceptor import api
 
+    burned: dict[str, Any] = {
+        "burned_text": burned_text,
+        "text_height_px": text_height_px,
+        "text_contrast": text_contrast,
+    }
+    if show is not None:
+        sheet = api.show_phantoms(kind, show, cases=cases, seed=seed, set=set_, **burned)
+        console.result(str(sheet), {"sheet": str(sheet)}, as_json)
+        return
+    assert out is not None  # asked for above
     made = api.synthesise(
         kind,
         out,
@@ -77,6 +99,7 @@ def synthesise(
         workers=workers,
         fresh=fresh,
         progress=_tell,
+        **burned,
     )
     table = made.table()
     truth = [column for column in table if str(column).startswith("label:") or column in made.cases[0].fields]

@@ -19,6 +19,7 @@ from preceptor.core.files import write_aside
 from preceptor.core.plain import finite
 from preceptor.core.slots import build, parameters, plugin, spec
 
+from .burned_text import BurnedText
 from .synthesis_files import Format, write_drawn, write_truth
 
 #: Changes whenever the same order would make other bytes.
@@ -37,12 +38,14 @@ class Order:
         cases: How many.
         format: ``nifti``, ``png`` or ``dicom``.
         seed: Everything drawn follows from it.
+        text: How names are burned into the pixels; None burns none.
     """
 
     kind: str | Mapping[str, Any]
     cases: int
     format: Format = "nifti"
     seed: int = 0
+    text: BurnedText | None = None
 
     @property
     def record(self) -> dict[str, Any]:
@@ -52,7 +55,8 @@ class Order:
         name, _ = spec(self.kind)
         made = build("phantoms", self.kind)
         given = {key: getattr(made, key) for key in parameters(plugin("phantoms", name)) if key not in RESERVED}
-        return json.loads(json.dumps(asdict(self) | {"kind": {name: given}, "version": _VERSION}))
+        settings = {key: value for key, value in asdict(self).items() if value is not None}
+        return json.loads(json.dumps(settings | {"kind": {name: given}, "version": _VERSION}))
 
 
 def synthesise(
@@ -107,6 +111,8 @@ def draw_case(order: Order, folder: Path, index: int) -> None:
         return
     turn = Turn(order.seed, index, order.cases)
     drawn: Drawn = build("phantoms", order.kind).draw(turn)
+    if order.text is not None:
+        drawn = order.text.burn(drawn, turn)
     key = f"c{index:05}"
     patient = drawn.patient or f"p{index:05}"
     about = {"sex": "O", "age": 50, "site": "phantom"} | dict(drawn.fields)

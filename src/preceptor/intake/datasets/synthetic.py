@@ -16,6 +16,7 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import RecipeError
 from preceptor.core.plugins import Nested
 from preceptor.core.slots import spec
+from preceptor.intake.burned_text import BurnedText
 from preceptor.intake.synthesis import Order, synthesise
 
 
@@ -31,6 +32,8 @@ class Synthetic:
         number: How many cases.
         format: ``nifti``, ``png`` (two axes), or ``dicom``: an MR series, a radiograph where flat.
         seed: Everything drawn follows from it.
+        burned_text: Share of the cases with a made-up name burned into their pixels; the field ``burned_text`` says
+            which, and its box.
         folder: Where the study is written, inside `root`.
 
     Raises:
@@ -51,6 +54,7 @@ class Synthetic:
         number: Annotated[int, Ge(1), Le(100_000)] = 200,
         format: Literal["nifti", "png", "dicom"] = "nifti",  # noqa: A002  the recipe's word
         seed: Annotated[int, Ge(0)] = 0,
+        burned_text: Annotated[float, Ge(0), Le(1)] = 0.0,
         folder: str = "synthetic",
     ) -> None:
         if PurePath(folder).is_absolute() or ".." in PurePath(folder).parts:
@@ -60,7 +64,7 @@ class Synthetic:
                 code="phantom_folder",
             )
         self.root, self.kind, self.number, self.format, self.seed = root, kind, number, format, seed
-        self.folder = folder
+        self.burned_text, self.folder = burned_text, folder
 
     @classmethod
     def example(cls) -> Synthetic:
@@ -69,7 +73,8 @@ class Synthetic:
     @property
     def order(self) -> Order:
         """The settings, as the synthesis takes them."""
-        return Order(self.kind, self.number, self.format, self.seed)
+        text = BurnedText(self.burned_text) if self.burned_text else None
+        return Order(self.kind, self.number, self.format, self.seed, text)
 
     @cached_property
     def _study(self) -> Cohort:
