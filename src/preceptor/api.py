@@ -248,6 +248,39 @@ def augment(
     return enlarged_cohort(load_recipe(Path(recipe), list(set)), Path(out), copies=copies, fresh=fresh, tell=told)
 
 
+def show_augment(
+    recipe: str | Path,
+    out: str | Path = "augment.html",
+    *,
+    cases: int = 3,
+    variations: int = 5,
+    set: Sequence[str] = (),  # noqa: A002
+    stream: TextIO | None = sys.stderr,
+) -> dict[str, Any]:
+    """Write a page that shows what a recipe's augmentation makes of a few training cases, for a person to judge and sign.
+
+    Args:
+        recipe: The recipe.
+        out: Of the page: one file, which opens offline and prints.
+        cases: How many training cases.
+        variations: Of each.
+        set: Changes to the recipe.
+        stream: Where progress is told; None is quiet.
+
+    Returns:
+        ``{page, cases, drawn}``: the path, the cases' keys, and what was drawn.
+
+    Raises:
+        RecipeError: The recipe augments nothing.
+        CohortError, PrepareError: The data is not fit for it.
+    """
+    from .deliver.augment_page import write_augment_page
+    from .learn.journal import Journal
+
+    told = Journal(None, stream).bar
+    return write_augment_page(load_recipe(Path(recipe), list(set)), Path(out), cases=cases, variations=variations, tell=told)
+
+
 def evaluate(
     model: str | Path | None,
     cohort: str | Path | None = None,

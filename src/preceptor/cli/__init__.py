@@ -33,7 +33,7 @@ VERBS = {
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
-    "show": ("show:show", "Show a plug-in's documentation and parameters, or what a bundle holds."),
+    "show": ("show:show", "Show a plug-in's documentation, what a bundle holds, or what augmentation looks like."),
     "schema": ("schema:schema", "Print the JSON Schema of recipes, for editors."),
     "doctor": ("doctor:doctor", "Print what this machine has, and which extras are missing."),
 }

@@ -21,16 +21,31 @@ from .points import moved_boxes, moved_points
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What one transform did.
+
+    Args:
+        name: Of the transform, as in a recipe.
+        parameters: What it drew.
+        views: That lie on the grid it drew for.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    views: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Varied:
     """A variation of a case.
 
     Args:
         sample: The case, on the same grid.
-        drawn: ``(transform, what it drew)`` of every transform that did something, in order.
+        drawn: Of every transform that did something, in order; views on different grids are varied each by itself.
     """
 
     sample: Sample
-    drawn: tuple[tuple[str, Mapping[str, Any]], ...]
+    drawn: tuple[Drawn, ...]
 
 
 def vary(sample: Sample, augment: Sequence[Transform], rng: np.random.Generator, truth: str | None = None) -> Varied:
@@ -51,7 +66,7 @@ def vary(sample: Sample, augment: Sequence[Transform], rng: np.random.Generator,
     images: dict[str, Image] = {}
     masks: dict[str, Image] = {}
     points, boxes = sample.points, sample.boxes
-    told: list[tuple[str, Mapping[str, Any]]] = []
+    told: list[Drawn] = []
     try:
         for number, part in enumerate(split_by_grid(sample)):
             shape = part.reference.shape
@@ -71,7 +86,7 @@ def vary(sample: Sample, augment: Sequence[Transform], rng: np.random.Generator,
             if number == 0 and spatial is not None:
                 points = {name: moved_points(places, spatial, shape) for name, places in part.points.items()}
                 boxes = {name: moved_boxes(corners, spatial, shape) for name, corners in part.boxes.items()}
-            told += _told(augment, decided, part, alone=len(images) == len(sample.images) and number == 0)
+            told += _told(augment, decided, tuple(part.images))
     except PreceptorError as error:
         raise naming(error, sample.key) from error
     whole = replace(
@@ -92,14 +107,10 @@ def _read(part: Sample, spatial: Spatial | None, truth: str | None) -> dict[str,
     return dict(zip(wanted, read_patch(list(wanted.values()), fills, shape, (0,) * len(shape), spatial), strict=True))
 
 
-def _told(
-    augment: Sequence[Transform], decided: Sequence[Applied], part: Sample, *, alone: bool
-) -> list[tuple[str, Mapping[str, Any]]]:
-    """What did something, by its name in a recipe; with the views where there are several grids."""
-    suffix = "" if alone else f" ({', '.join(part.images)})"
+def _told(augment: Sequence[Transform], decided: Sequence[Applied], views: tuple[str, ...]) -> list[Drawn]:
     names = [type(transform).__module__.rpartition(".")[2] for transform in augment]
     return [
-        (name + suffix, applied.parameters)
+        Drawn(name, applied.parameters, views)
         for name, applied in zip(names, decided, strict=True)
         if not isinstance(applied, Nothing)
     ]

@@ -81,12 +81,9 @@ class BSpline:
             return _at_control_points(coefficients).astype(np.float32)
 
         control = unfolded(drawn, image.shape)
-        return Spatial(
-            np.eye(len(points) + 1),
-            displacement=Displacement(control),
-            parameters={"control_points": points, "largest_shift_voxels": float(np.abs(control).max())},
-            fill=0.0,
-        )
+        largest = float((np.abs(control) * np.reshape(spacing, (-1, *[1] * len(points)))).max())
+        parameters = {"control_points": points, "largest_shift_mm": largest}
+        return Spatial(np.eye(len(points) + 1), displacement=Displacement(control), parameters=parameters, fill=0.0)
 
 
 def _at_control_points(coefficients: np.ndarray) -> np.ndarray:

@@ -69,5 +69,6 @@ class Elastic:
         sigma = sigma.reshape(-1, *[1] * len(points))
         size = (len(points), *points)
         control = unfolded(lambda: rng.standard_normal(size, dtype=np.float32) * sigma, image.shape)
-        parameters = {"control_points": points}
+        largest = float((np.abs(control) * np.reshape(spacing, (-1, *[1] * len(points)))).max())
+        parameters = {"control_points": points, "largest_shift_mm": largest}
         return Spatial(np.eye(len(points) + 1), displacement=Displacement(control), parameters=parameters, fill=0.0)
