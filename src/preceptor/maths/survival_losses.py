@@ -46,10 +46,11 @@ def _efron(score: Tensor, event: Tensor, group: Tensor, log_risk: Tensor, groups
     before = torch.cumsum(flags, 0) - flags
     start = torch.full((groups,), float("inf"), dtype=score.dtype, device=score.device)
     start = start.scatter_reduce(0, group, before, "amin")
-    place = before - start[group]
+    # Censored cases are taken out before the logarithm: an infinity that does not count would make derivatives NaN.
+    place = torch.where(event, before - start[group], torch.zeros_like(score))
     share = torch.exp(score - log_risk) * flags  # of the risk set, never overflowing
     tied = torch.zeros(groups, dtype=score.dtype, device=score.device).index_add(0, group, share)[group]
-    return torch.where(event & (number > 0), torch.log1p(-place / number.clamp(min=1) * tied), torch.zeros_like(score))
+    return torch.log1p(-place / number.clamp(min=1) * tied)
 
 
 def logistic_hazard(logits: Tensor, interval: Tensor, event: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from preceptor.core.files import write_aside
 from preceptor.core.plugins import Task
 from preceptor.core.slots import spec
 from preceptor.prove.answering import answer_cases
-from preceptor.prove.comparing import baseline_models
+from preceptor.prove.comparing import baseline_models, survival_baselines
 from preceptor.prove.comparing.compare import compare
 from preceptor.prove.judging import judge
 from preceptor.prove.storing import read_predictions, write_predictions
@@ -25,6 +25,8 @@ DEFINITIONS = {
     "majority": "answers every case as the training cases are on average, without looking at it",
     "mean": "answers every case with the mean of the training cases, without looking at it",
     "forest": "a random forest on brightness, histogram and a thumbnail of the image",
+    "kaplan_meier": "one Kaplan-Meier curve of the training cases for everybody, without looking at the case",
+    "cox": "a ridge-penalised Cox model on brightness, histogram and a thumbnail of the image, and on the clinical columns",
     "mean_position": "every structure where it lay in the training cases on average, without looking at the image",
     "cnn": "a plain small convolutional network without methods or augmentation, trained for a limited time",
 }
@@ -65,6 +67,11 @@ def answer_baselines(
     makers: dict[str, Callable[[], baseline_models.Answer]] = {}
     if question.dense and question.task == "segmentation":
         makers["mean_position"] = lambda: baseline_models.mean_position(cohort, store, task, seed)
+        if cnn is not None:
+            makers["cnn"] = lambda: _trained(cnn, folder, tell)
+    elif question.task == "survival":
+        makers["kaplan_meier"] = lambda: survival_baselines.kaplan_meier_for_all(cohort, task)
+        makers["cox"] = lambda: survival_baselines.cox(cohort, store, task, seed, cases)
         if cnn is not None:
             makers["cnn"] = lambda: _trained(cnn, folder, tell)
     elif not question.dense and (question.is_number or not question.is_regression):
