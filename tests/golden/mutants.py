@@ -1212,3 +1212,28 @@ MUTANTS += [
     Mutant("I5.9", "maths.frame_times", "/ 1000", "/ 1024"),
     Mutant("I5.9", "prepare.clips", "or (np.diff(found) <= 0).any()", "or (np.diff(found) < 0).any()"),
 ]
+# N4.
+MUTANTS += [
+    Mutant("P1.1", "prepare.transforms.n4", "picture / torch", "picture * torch"),
+    Mutant("P1.1", "prepare.bias_correction", "inside = inside & (picture > 0)", "inside = inside | (picture > -1)"),
+    Mutant(
+        "P1.1",
+        "prepare.bias_correction",
+        "image = SimpleITK.GetImageFromArray(picture.astype(np.float32).T)",
+        "image = SimpleITK.GetImageFromArray(picture.astype(np.float32))",
+    ),
+    Mutant("P1.1", "prepare.transforms.n4", "image.reshape(-1, *image.shape[image.ndim - dims :])", "image"),
+    Mutant(
+        "I5.4",
+        "prepare.bias_correction",
+        "return field - np.float32(field[inside].mean(dtype=np.float64))",
+        "return field + 1",
+    ),
+    Mutant(
+        "I5.4",
+        "prepare.bias_correction",
+        "corrector.GetLogBiasFieldAsImage(image)).T",
+        "corrector.GetLogBiasFieldAsImage(image))",
+    ),
+    Mutant("I5.4", "prepare.bias_correction", "[how.iterations] * how.levels", "[1]"),
+]
