@@ -208,6 +208,7 @@ def test_a_gain_is_added_by_depth_in_decibels():
     expected = 0.5 + np.linspace(first, last, 64) / 60
     np.testing.assert_allclose(after[0, 5].numpy(), expected, atol=1e-6)
     assert after.min() >= 0 and after.max() <= 1, "what leaves the range is cut off"
+    assert (after[0, 0] == 0).all(), "what is black stays so: it lies outside the sector"
 
 
 # ---------------------------------------------------------------- photographs of a screen

@@ -13,12 +13,16 @@ from preceptor.core.cohort import Sample
 from preceptor.maths.warps import spread
 from preceptor.prepare.axes import chosen_axis
 
+#: What lies further from black than one part in so many of the range gets all of the gain.
+_FULL = 20
+
 
 class UltrasoundGain:
     """Moves the sliders of the depth gain (time gain compensation) up and down.
 
     What an ultrasound machine shows is compressed by a logarithm: its range of grey values is its dynamic range in
-    decibels. So a gain is added, and values that leave the range are cut off. Between sliders it is a smooth curve.
+    decibels. So a gain is added, and values that leave the range are cut off. Between sliders it is a smooth curve. What is
+    within a twentieth of the range from black gets less of it, and black none: there is no echo outside the sector.
 
     Args:
         gain_db: Largest gain at a slider in decibels; drawn evenly from plus to minus for each.
@@ -75,6 +79,9 @@ class UltrasoundGain:
 
         def function(image: torch.Tensor) -> torch.Tensor:
             low, high = (float(each) for each in image.aminmax())
-            return image.add_(curve, alpha=high - low).clamp_(low, high)
+            if high <= low:
+                return image
+            echo = (image - low).mul_(_FULL / (high - low)).clamp_(max=1)
+            return image.addcmul_(echo, curve, value=high - low).clamp_(low, high)
 
         return Intensity(function, parameters={"gain_db": gains_db.tolist()})
