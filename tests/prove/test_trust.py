@@ -188,3 +188,15 @@ def test_gradients_of_a_score_without_a_graph_are_zero():
     images = {"view": torch.ones(1, 1, 2, 2)}
     found = gradients(lambda given: {"answer": torch.ones(1, 1)}, images, lambda out: out["answer"][:, 0])
     assert (found["view"] == 0).all()
+
+
+def test_further_controls_are_checked_and_named_as_such():
+    def nothing(model, batch, target):
+        return {view: torch.ones_like(image[:, 0]).cumsum(1) for view, image in batch.images.items()}
+
+    report = trust_of(model_of(Spot()), [sample(0), sample(1)], ["gradient"], controls={"ramp": nothing})
+    assert report["ramp"].is_control and report["edges"].is_control and not report["gradient"].is_control
+    assert "layers" in report["ramp"].failed and report["ramp"].sentence.endswith("caught it.")
+    assert "ramp" not in report.failing
+    section = trust_section(report)
+    assert [row.title for row in section.rows if row.is_control] == ["Ramp (control)", "Edge detector (control)"]

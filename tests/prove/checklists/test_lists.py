@@ -14,8 +14,10 @@ from preceptor.core.cohort import Cohort
 from preceptor.core.errors import RecipeError
 from preceptor.core.evidence import Evidence, Finding, Question
 from preceptor.prove.checklists.lists import FACTS, checklist, document_of, names, read_given
+from preceptor.prove.checklists.plain import described
 from preceptor.prove.checklists.prisma import flow_of_runs, write_flow
 from preceptor.prove.checklists.writing import as_csv, as_html, as_markdown, write_checklist
+from preceptor.prove.explaining.trust import Check, Trust, TrustReport
 from preceptor.prove.report.record import Record
 
 from ..run_folder import classification_folder, regression_folder, segmentation_folder
@@ -140,15 +142,15 @@ def test_a_fact_says_something_or_none(record, others, fact):
 def test_known_items_are_answered_with_the_runs_own_figures(record):
     claim = {item.number: item for item in checklist(record, "claim_2024").items}
     cohort = record.cohort
-    assert claim["9"].status == "answered" and "resample (spacing_mm: 1 x 1 x 1)" in claim["9"].answer
+    assert claim["9"].status == "answered" and "Resample (spacing: 1 × 1 × 1 mm)" in claim["9"].answer
     assert "0 stand in two parts" in claim["20"].answer
     assert f"test {len(cohort.with_role('test'))} cases" in claim["19"].answer
-    assert "unet (channels: 16 x 32)" in claim["22"].answer and "dice, cross_entropy" in claim["22"].answer
+    assert "(channels: 16, 32)" in claim["22"].answer and "Dice, Cross entropy" in claim["22"].answer
     assert "torch 2.13.0" in claim["23"].answer
-    assert "40 epochs of batches of 4" in claim["25"].answer and "ema" in claim["25"].answer
-    assert "ensemble (members: 3)" in claim["27"].answer
+    assert "40 epochs of batches of 4" in claim["25"].answer and "EMA" in claim["25"].answer.upper()
+    assert "nsemble (members: 3)" in claim["27"].answer
     dice = record.evidence["dice"]
-    assert f"{dice.value:.3f} ({dice.interval[0]:.3f} to {dice.interval[1]:.3f})" in claim["38"].answer
+    assert f"{dice.value:.3f} (95 % interval {dice.interval[0]:.3f} to {dice.interval[1]:.3f})" in claim["38"].answer
     assert "3 excluded: no label map" in claim["35"].answer
     assert claim["37"].status == "answered in part" and "`by:`" in claim["37"].needs
     assert claim["33"].status == "not answered" and "external cases" in claim["33"].needs
@@ -168,7 +170,7 @@ def test_what_was_measured_by_group_answers_the_group_item(record):
     dice = replace(record.evidence["dice"], parts={"site=A": part})
     richer = replace(record, evidence=replace(record.evidence, findings={**record.evidence.findings, "dice": dice}))
     item = next(each for each in checklist(richer, "claim_2024").items if each.number == "37")
-    assert item.status == "answered" and "site A 0.800 (0.700 to 0.900)" in item.answer
+    assert item.status == "answered" and "site A 0.800 (95 % interval 0.700 to 0.900)" in item.answer
 
 
 def test_the_authors_answers_stand_beside_the_record_and_are_marked(record, tmp_path):
@@ -265,3 +267,37 @@ def test_the_verb(tmp_path, capsys):
     assert main(["checklist", str(folder), "--name", "stard"]) == 2
     assert main(["checklist", str(tmp_path), "--name", "probast"]) == 2
     assert main(["checklist", str(folder), str(folder), "--name", "probast"]) == 2
+
+
+def test_plugins_and_their_settings_are_told_in_a_readers_words():
+    steps = [{"resample": {"spacing_mm": [5.0, 5.0, 8.0], "antialias": True, "keep_aspect": False}}, {"zscore": {}}]
+    assert described(steps, "transforms") == "Resample (spacing: 5 × 5 × 8 mm; antialias: yes; keep aspect: no), Zscore"
+    assert described({"adamw": {"lr": 0.005, "betas": [0.9, 0.999]}}) == "adamw (lr: 0.005; betas: 0.9, 0.999)"
+    assert described({"crop_pad": {"shape": [32, 16]}}, "transforms") == "Crop pad (shape: 32 × 16)"
+
+
+def test_maps_that_were_checked_and_baselines_are_answers(record, tmp_path):
+    assert FACTS["explanations_checked"](replace(record, folder=tmp_path)) is None
+    (tmp_path / "explanations").mkdir()
+    checks = {"layers": Check("layers", 0.2, True, "")}
+    failed = {**checks, "region": Check("region", 0.0, False, "")}
+    explainers = {
+        "gradient": Trust("gradient", checks, 6, 1.0),
+        "grad_cam": Trust("grad_cam", failed, 6, 1.0),
+        "edges": Trust("edges", failed, 6, 1.0, is_control=True),
+    }
+    TrustReport(explainers, ("a",), 2.0).write(tmp_path / "explanations" / "trust.json")
+    parts = {"whole": Finding("x", 0.97, "AUROC"), "without_lesion": Finding("x", 0.5, "AUROC")}
+    covered = Finding("serial_occlusion", 0.5, "AUROC with lesion covered (filled with the mean)", parts=parts)
+    (tmp_path / "explanations" / "serial_occlusion.json").write_text(json.dumps(covered.to_json()))
+    told = FACTS["explanations_checked"](replace(record, folder=tmp_path))
+    assert (
+        "Gradient passed (6 cases); Grad-CAM failed region (6 cases)." in told and "dge" not in told.partition(":")[2]
+    )
+    assert told.endswith("AUROC is 0.970 on the whole image and 0.500 with lesion covered.")
+    made = {"measures": {"roc": {"model": {"value": 0.9}, "forest": {"value": 0.8, "beaten": False}}}}
+    richer = replace(record, evidence=replace(record.evidence, facts={**record.evidence.facts, "baselines": made}))
+    assert (
+        FACTS["baseline"](richer) == "Baselines on the same cases: AUROC of the model 0.900, forest 0.800 (not beaten)."
+    )
+    assert FACTS["baseline"](record) is None

@@ -10,7 +10,7 @@ import numpy as np
 from preceptor.core.cohort import Case
 from preceptor.prove.report.record import Record
 from preceptor.prove.report.table_one import AGE, ROLE_NAMES, SCANNER, SEX, SITE, column_of, flow
-from preceptor.prove.report.wording import called, counted, listed, whole
+from preceptor.prove.report.wording import called, counted, listed, sentence, whole
 
 from .plain import settings_of, spelt, told
 
@@ -38,7 +38,7 @@ def data_source(record: Record) -> str | None:
         return None
     kind = next(iter(record.resolved.get("cohort") or {}), None)
     read = f", read as '{called('datasets', kind)}'" if kind else ""
-    notes = f" Notes: {' '.join(cohort.notes)}" if cohort.notes else ""
+    notes = f" Notes: {' '.join(map(sentence, cohort.notes))}" if cohort.notes else ""
     return (
         f"Cohort '{cohort.name}' of {record.one(_patients(cohort.cases))}, {counted(len(cohort), 'case')}{read}.{notes}"
     )
@@ -172,7 +172,7 @@ def missing(record: Record) -> str | None:
     truth = ""
     if known:
         left = "such a case enters neither the loss nor a measure"
-        truth = f"{counted(absent, 'case')} without the truth '{target}'; {left}."
+        truth = f"{counted(absent, 'case') if absent else 'No case'} without the truth '{target}'; {left}."
     return f"{truth}{lacking} Nothing is imputed: a missing view is told to the network as missing.".strip()
 
 

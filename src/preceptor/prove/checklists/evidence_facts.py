@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 
 from preceptor.core.evidence import Finding
+from preceptor.prove.explaining.trust import TrustReport
 from preceptor.prove.report.limits import limits as limits_of
 from preceptor.prove.report.record import Record
 from preceptor.prove.report.wording import called, counted, listed, number, sentence, title_of
@@ -18,9 +20,7 @@ _LEAKS = ("duplicates", "duplicates_across_split", "leaked_patients", "leak", "p
 
 def measures(record: Record) -> str | None:
     """Every measure with its definition."""
-    found = [
-        f"{title_of(name)}: {each.definition.rstrip('.')}" for name, each in record.evidence.items() if each.definition
-    ]
+    found = [_defined(title_of(name), each.definition) for name, each in record.evidence.items() if each.definition]
     return None if not found else f"{'; '.join(found[:_MOST])}{_more(len(found))}."
 
 
@@ -90,10 +90,19 @@ def across_clusters(record: Record) -> str | None:
 
 def baseline(record: Record) -> str | None:
     """What the model is held against: the majority or mean, simple features, a plain network, or another model."""
-    rows = [(title_of(name), each) for name, each in record.evidence.items() if "baseline" in name]
-    for name, finding in record.evidence.items():
-        rows += [(title_of(f"{name}.{part}"), each) for part, each in finding.parts.items() if "baseline" in part]
-    return _list(rows) if rows else None
+    made = record.evidence.facts.get("baselines") or {}
+    measures = made.get("measures") or {}
+    if not measures:
+        return None
+    told = []
+    for name, beside in list(measures.items())[:_MOST]:
+        rows = [
+            f"{each.replace('_', ' ')} {number(of['value'])}{'' if of.get('beaten') else ' (not beaten)'}"
+            for each, of in beside.items()
+            if each != "model" and of.get("value") is not None
+        ]
+        told.append(f"{title_of(name)} of the model {number(beside.get('model', {}).get('value'))}, {', '.join(rows)}")
+    return f"Baselines on the same cases: {'; '.join(told)}."
 
 
 def utility(record: Record) -> str | None:
@@ -127,7 +136,27 @@ def explanations(record: Record) -> str | None:
 
 def explanations_checked(record: Record) -> str | None:
     """Whether the maps were themselves tested."""
-    return _figures(record.evidence, lambda name: name.startswith(("explanation", "trust", "serial_occlusion")))
+    told = []
+    path = record.folder / "explanations" / "trust.json"
+    if path.exists():
+        for name, trust in TrustReport.read(path).explainers.items():
+            if not trust.is_control:
+                failed = f"failed {listed([each.replace('_', ' ') for each in trust.failed], 'and')}"
+                verdict = "passed" if trust.passed else failed if trust.failed else "not checked"
+                told.append(f"{called('explainers', name)} {verdict} ({counted(trust.cases, 'case')})")
+    checked = (
+        f"Maps were held against networks made random, edges, noise and removal: {'; '.join(told)}." if told else ""
+    )
+    path = record.folder / "explanations" / "serial_occlusion.json"
+    if path.exists():
+        found = Finding.from_json(json.loads(path.read_text(encoding="utf-8")))
+        whole, covered = number(found.parts["whole"].value), number(found.value)
+        regions = [
+            each.removeprefix("without_").replace("_", " ") for each in found.parts if each.startswith("without_")
+        ]
+        measure = found.definition.partition(" with ")[0]
+        checked += f" {measure} is {whole} on the whole image and {covered} with {listed(regions, 'and')} covered."
+    return checked.strip() or None
 
 
 def failures(record: Record) -> str | None:
@@ -160,9 +189,10 @@ def gates(record: Record) -> str | None:
     if not verdicts:
         return None
     told = "; ".join(
-        f"{each.gate} {'holds' if each.passed else 'does not hold'} ({each.sentence})" for each in verdicts
+        f"{called('gates', each.gate)}: {'holds' if each.passed else 'does not hold'} ({each.sentence})"
+        for each in verdicts
     )
-    return f"Asked for by the recipe: {told}."
+    return f"Asked for beforehand, by the recipe: {told}."
 
 
 def leaks(record: Record) -> str | None:
@@ -191,7 +221,14 @@ def uncertainty(record: Record) -> str | None:
     if record.predictions is None or "uncertainty" not in record.predictions.table:
         return None
     known = int(record.predictions.table["uncertainty"].notna().sum())
-    return f"{counted(known, 'stored answer')} with an uncertainty of its own." if known else None
+    of_each = "an uncertainty of its own" if known == 1 else "an uncertainty each"
+    return f"{counted(known, 'stored answer')} with {of_each}." if known else None
+
+
+def _defined(title: str, definition: str) -> str:
+    """A measure and what it is; some definitions begin with the measure's own name."""
+    head, colon, rest = definition.rstrip(".").partition(": ")
+    return f"{title}: {rest if colon and head.lower() == title.lower() else definition.rstrip('.')}"
 
 
 def _tested(record: Record, role: str) -> int:
@@ -211,7 +248,8 @@ def _shown(rows: list[tuple[str, Finding]]) -> Iterator[str]:
     for name, each in rows:
         between = ""
         if each.interval is not None:
-            between = f" ({number(each.interval[0])} to {number(each.interval[1])})"
+            level = f"{each.level:.0%}".replace("%", " %")
+            between = f" ({level} interval {number(each.interval[0])} to {number(each.interval[1])})"
         yield f"{name} {number(each.value, each.unit)}{between}"
 
 

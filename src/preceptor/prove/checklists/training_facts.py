@@ -20,7 +20,7 @@ _REFUSING = ("input_control", "conformal", "abstain", "mahalanobis", "energy", "
 def preprocessing(record: Record) -> str | None:
     """Steps that prepare every image, in order."""
     steps = record.resolved.get("prepare")
-    return f"In this order, once, the same for every part: {described(steps)}." if steps else None
+    return f"In this order, once, the same for every part: {described(steps, 'transforms')}." if steps else None
 
 
 def augmentation(record: Record) -> str | None:
@@ -28,7 +28,11 @@ def augmentation(record: Record) -> str | None:
     if "augment" not in record.resolved:
         return None
     steps = record.resolved["augment"]
-    return f"Training images alone are varied: {described(steps)}." if steps else "Training images are not varied."
+    return (
+        f"Training images alone are varied: {described(steps, 'transforms')}."
+        if steps
+        else "Training images are not varied."
+    )
 
 
 def predictors(record: Record) -> str | None:
@@ -48,7 +52,7 @@ def model(record: Record) -> str | None:
     objective = record.resolved.get("objective")
     if not network or not objective:
         return None
-    return f"Network {described(network)}; objective {described(objective)}."
+    return f"Network: {described(network, 'networks')}. Objective: {described(objective, 'objectives')}."
 
 
 def initialisation(record: Record) -> str | None:
@@ -57,7 +61,7 @@ def initialisation(record: Record) -> str | None:
         return None
     if "transfer" in spelt(record.resolved.get("methods")):
         return "Weights of another training: " + described(
-            [each for each in record.resolved["methods"] if "transfer" in spelt(each)]
+            [each for each in record.resolved["methods"] if "transfer" in spelt(each)], "methods"
         )
     return f"Weights are drawn at random with seed {record.resolved.get('seed', 'unknown')}."
 
@@ -69,12 +73,12 @@ def training(record: Record) -> str | None:
         return None
     settings = [
         f"At most {train.get('epochs')} epochs of batches of {train.get('batch_size')}",
-        f"optimizer {described(train.get('optimizer'))}",
+        f"optimizer: {described(train.get('optimizer'))}",
     ]
     if train.get("schedule"):
-        settings.append(f"schedule {described(train['schedule'])}")
+        settings.append(f"schedule: {described(train['schedule'])}")
     if record.resolved.get("methods"):
-        settings.append(f"methods {described(record.resolved['methods'])}")
+        settings.append(f"methods: {described(record.resolved['methods'], 'methods')}")
     ran = f" {counted(len(record.epochs), 'epoch')} ran in all." if record.epochs else ""
     return f"{'; '.join(settings)}.{ran}"
 
@@ -97,7 +101,7 @@ def ensembling(record: Record) -> str | None:
         return None
     if spelt(strategy) == ["once"]:
         return "One training; no ensemble."
-    return f"Strategy {described(strategy)}; the probabilities of members of an ensemble are averaged."
+    return f"Strategy: {described(strategy, 'strategies')}; the probabilities of members of an ensemble are averaged."
 
 
 def software(record: Record) -> str | None:

@@ -50,7 +50,7 @@ class Trust:
         checks: By name.
         cases: How many cases it was checked on.
         seconds: How long that took.
-        is_control: Whether it is the edge detector, which knows nothing of the model.
+        is_control: Whether it is known to explain nothing, as the edge detector is.
     """
 
     explainer: str
@@ -74,6 +74,9 @@ class Trust:
     def sentence(self) -> str:
         """The verdict in words."""
         if self.is_control:
+            if self.explainer != "edges":
+                told = f"{' and '.join(self.failed)} caught it." if self.failed else "NO CHECK CAUGHT IT."
+                return f"Control: a map that explains nothing. {told}"
             caught = "layers" in self.failed
             return "Control: an edge detector knows nothing of the model. " + (
                 "The check of replaced layers caught it." if caught else "THE CHECK DID NOT CATCH IT."
@@ -92,7 +95,7 @@ class TrustReport:
     """The trust of every explainer of a run.
 
     Args:
-        explainers: By name; the control under ``edges``.
+        explainers: By name; the edge detector, which is always a control, under ``edges``.
         cases: Keys of the cases that were used.
         seconds: How long all of it took.
         notes: What limits it.

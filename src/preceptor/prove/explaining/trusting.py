@@ -84,6 +84,7 @@ def trust_of(
     *,
     right: Sequence[bool | None] | None = None,
     shuffled: torch.nn.Module | None = None,
+    controls: Mapping[str, Any] | None = None,
     seconds: float = 60.0,
     seed: int = 0,
 ) -> TrustReport:
@@ -97,12 +98,13 @@ def trust_of(
         folder: Where to write ``trust.json``, beside the maps; None writes nothing.
         right: For each sample whether the model's answer was right; None where nobody knows.
         shuffled: The same network trained on shuffled labels, where there is one.
+        controls: Further maps that explain nothing, called as explainers are, by name; the edge detector is always one.
         seconds: Time for each explainer, roughly: a slow one is checked on fewer cases, and that is noted; one whose
             single case would take over twice as long goes without the checks that need many maps.
         seed: Of everything drawn.
 
     Returns:
-        A `Trust` for each explainer, and one for an edge detector as control.
+        A `Trust` for each explainer, and one for each control.
 
     Source: Adebayo et al. 2018, "Sanity Checks for Saliency Maps", arXiv:1810.03292; deletion and insertion: Petsiuk et
         al. 2018, arXiv:1806.07421; pointing: Zhang et al. 2018.
@@ -119,11 +121,12 @@ def trust_of(
     trusts: dict[str, Trust] = {}
     with undisturbed(network):
         layers = layers_from_the_top(BoundNetwork(network, cases[0].batch), cases[0].batch) if cases else []
-        for name, explainer in {**made, "edges": _Edges()}.items():
+        known_bad = {**(controls or {}), "edges": _Edges()}
+        for name, explainer in {**made, **known_bad}.items():
             trust = _checked(name, explainer, model, cases, layers, shuffled, seconds, seed)
             if trust.cases < len(cases):
                 notes.append(f"{name} takes long: checked on {trust.cases} of them")
-            trusts[name] = replace(trust, is_control=name == "edges")
+            trusts[name] = replace(trust, is_control=name in known_bad)
     report = TrustReport(trusts, tuple(case.key for case in cases), time.monotonic() - begun, tuple(notes))
     if folder is not None:
         report.write(folder / "trust.json")

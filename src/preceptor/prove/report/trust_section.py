@@ -43,12 +43,12 @@ class TrustRow:
     """One explainer.
 
     Args:
-        explainer: Its name in the recipe; ``edges`` is the control.
+        explainer: Its name in the recipe; ``edges`` is a control.
         title: As the page calls it.
         verdict: ``passed``, ``failed``, ``not checked`` or ``control``.
         sentence: In words.
         cells: In the order of the columns.
-        is_control: Whether it is the edge detector.
+        is_control: Whether it is known to explain nothing.
     """
 
     explainer: str
@@ -107,7 +107,9 @@ def trust_section(report: TrustReport) -> TrustSection:
             verdict = "told" if check.passed is None else "passed" if check.passed else "failed"
             cells.append(TrustCell(check_name, f"{check.value:.2f}", verdict, check.sentence))
         verdict = "passed" if trust.passed else "failed" if trust.failed else "not checked"
-        title = "Edge detector (control)" if trust.is_control else called("explainers", name)
+        title = called("explainers", name)
+        if trust.is_control:
+            title = f"{'Edge detector' if name == 'edges' else title} (control)"
         shown = "control" if trust.is_control else verdict
         rows.append(TrustRow(name, title, shown, trust.sentence, tuple(cells), trust.is_control))
     failing = [called("explainers", name) for name in report.failing]
