@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from preceptor.prove.report.record import Record
 
+    from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
     from .selfchecking import Selfcheck
@@ -279,6 +280,43 @@ def show_augment(
 
     told = Journal(None, stream).bar
     return write_augment_page(load_recipe(Path(recipe), list(set)), Path(out), cases=cases, variations=variations, tell=told)
+
+
+def audit_texture(
+    recipe: str | Path,
+    *,
+    cases: int = 8,
+    strength: float = 0.3,
+    least_kept: float = 0.8,
+    set: Sequence[str] = (),  # noqa: A002
+    stream: TextIO | None = sys.stderr,
+) -> TextureAudit:
+    """Plant fine and coarse grain in a recipe's training images and see which of its steps wipes the difference out.
+
+    Args:
+        recipe: Its prepare and augment are tried; nothing is trained.
+        cases: How many training cases, spread over all of them; four or more.
+        strength: Of the grain, as a share of the foreground's own deviation.
+        least_kept: A step that keeps a smaller share of the difference is named.
+        set: Changes to the recipe.
+        stream: Where progress is told; None is quiet.
+
+    Returns:
+        A row for each step, and a sentence.
+
+    Raises:
+        RecipeError, CohortError, PrepareError: The recipe or its data is not fit for it.
+    """
+    from .learn.journal import Journal
+    from .prepare.texture_audit import audit_recipe
+
+    return audit_recipe(
+        load_recipe(Path(recipe), list(set)),
+        cases=cases,
+        strength=strength,
+        least_kept=least_kept,
+        tell=Journal(None, stream).bar,
+    )
 
 
 def evaluate(

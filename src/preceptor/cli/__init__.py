@@ -32,6 +32,7 @@ VERBS = {
     "samplesize": ("samplesize:samplesize", "How many patients a study needs."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
+    "texture": ("texture:texture", "Which steps of a recipe wipe a planted texture out?"),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
     "show": ("show:show", "Show a plug-in's documentation, what a bundle holds, or what augmentation looks like."),
     "schema": ("schema:schema", "Print the JSON Schema of recipes, for editors."),

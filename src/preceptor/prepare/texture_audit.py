@@ -18,14 +18,20 @@ import numpy as np
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import CohortError, PrepareError
 from preceptor.core.image import Image
-from preceptor.core.plugins import Transform
+from preceptor.core.plugins import Task, Transform
+from preceptor.core.slots import build, spec
+from preceptor.intake.cohort import build_cohort
+from preceptor.intake.read import open_case
+from preceptor.intake.split import split
 from preceptor.maths.linear_probe import folds_of, probe_matrix, probe_scores
 from preceptor.maths.roc import auroc
 from preceptor.maths.similarity import foreground
 from preceptor.maths.texture import grain, texture_features
+from preceptor.recipe.resolve import Recipe
 
 from .compose import prepare_sample
 from .examples import generator, number_of
+from .store import encoded
 from .vary import vary
 
 #: Deviation of the smoothing of either grain, in voxels of the image as it was read.
@@ -93,7 +99,7 @@ def audit_texture(
     prepare: Sequence[tuple[str, Transform]],
     augment: Sequence[tuple[str, Transform]] = (),
     *,
-    mask: str | None = None,
+    task: Task | None = None,
     strength: float = 0.3,
     least_kept: float = 0.8,
     seed: int = 0,
@@ -106,7 +112,7 @@ def audit_texture(
     Args:
         samples: Training cases as they were read, four or more.
         prepare, augment: Names and steps, in order; not fitted yet.
-        mask: The task's mask, whose labels augmentation may look at.
+        task: Reads the masks, which augmentation may look at; None where there are none.
         strength: Deviation of the grain, as a share of the foreground's own deviation.
         least_kept: A step that keeps a smaller share is named.
         seed: Of grain, patches and draws.
@@ -148,10 +154,49 @@ def audit_texture(
         prepared = [tuple(prepare_sample(each, fitted) for each in versions) for versions in planted]
         measure(name, "prepare", prepared, rows[-1])
     base = rows[-1]
+    if task is not None:
+        prepared = [tuple(_read_by(task, each) for each in versions) for versions in prepared]
     for name, step in augment:
-        varied = [tuple(_varied(each, step, mask, seed) for each in versions) for versions in prepared]
+        varied = [
+            tuple(_varied(each, step, task.mask if task else None, seed) for each in versions) for versions in prepared
+        ]
         measure(name, "augment", varied, base)
     return TextureAudit(tuple(rows), len(samples), strength, least_kept)
+
+
+def audit_recipe(
+    recipe: Recipe,
+    *,
+    cases: int = 8,
+    strength: float = 0.3,
+    least_kept: float = 0.8,
+    tell: Callable[[str, int, int], None] | None = None,
+) -> TextureAudit:
+    """Audit a recipe's steps on a few of its training cases; see `audit_texture`.
+
+    Args:
+        recipe: Its cohort is split; nothing is trained.
+        cases: How many, spread over the training cases.
+        strength, least_kept, tell: As in `audit_texture`.
+
+    Raises:
+        CohortError: There are fewer than four training cases.
+        PrepareError: A case can't be read or prepared.
+    """
+    task = build("tasks", recipe.task)
+    cohort = build_cohort(build("datasets", recipe.cohort, root=recipe.folder), recipe.study)
+    if recipe.split is not None:
+        cohort = split(cohort, recipe.split, recipe.seed)
+    train = cohort.with_role("train")
+    places = np.unique(np.linspace(0, max(len(train) - 1, 0), min(cases, len(train))).round().astype(int))
+    samples = [open_case(cohort.root, train[place]) for place in places] if train else []
+    steps, varied = (
+        [(spec(each)[0], build("transforms", each, root=recipe.folder)) for each in section]
+        for section in (recipe.prepare, recipe.augment)
+    )
+    return audit_texture(
+        samples, steps, varied, task=task, strength=strength, least_kept=least_kept, seed=recipe.seed, tell=tell
+    )
 
 
 #: Width of the grain and which draw of it: fine, coarse, and fine drawn anew for the control.
@@ -170,6 +215,12 @@ def _planted(sample: Sample, strength: float, seed: int, width: float, draw: int
         noise = grain(image.shape, width, rng) * (strength * float(array[inside].std()))
         images[view] = image.with_array(np.where(inside, array + noise, array).astype(np.float32))
     return replace(sample, images=images)
+
+
+def _read_by(task: Task, sample: Sample) -> Sample:
+    """The prepared case as the loader gives it to augmentation."""
+    sample = encoded(sample, task)
+    return replace(sample, mask_values={task.mask: dict(enumerate(task.question.classes))} if task.mask else {})
 
 
 def _varied(sample: Sample, step: Transform, mask: str | None, seed: int) -> Sample:
