@@ -91,6 +91,7 @@ def test_what_was_drawn_in_words():
     assert words("rotate", {"degrees": [3.14159, -8.0, 0.0]}) == "rotate: 3.14°, −8°, 0°"
     assert words("affine", {"degrees": [1.0], "scale": 1.05, "shift_mm": [-0.0, 0.0]}) == "affine: 1°, scale 1.05"
     assert words("shift", {"shift_mm": [4.0, 0.0]}) == "shift: 4 mm, 0 mm"
+    assert words("shift", {"shift_mm": [4.0, 0.0]}, known_geometry=False) == "shift: 4 pixels, 0 pixels"
     assert words("flip", {"flip": ["left-right"]}) == "flip: left-right"
     assert (
         words("perspective", {"corner_shift_pixels": [[1.0, -9.5], [2.0, 3.0]]})

@@ -223,20 +223,23 @@ def _about(view: str, image: Image) -> str:
 
 
 def _said(varied: Varied, view: str) -> list[str]:
-    return [words(each.name, each.parameters) for each in varied.drawn if view in each.views]
+    known = varied.sample.images[view].has_known_geometry
+    return [words(each.name, each.parameters, known) for each in varied.drawn if view in each.views]
 
 
-def words(name: str, drawn: Mapping[str, Any]) -> str:
+def words(name: str, drawn: Mapping[str, Any], known_geometry: bool = True) -> str:
     """What a transform drew, in words: ``rotate: 3.1°, −8°``, ``shift: 4 mm, 0 mm``.
 
     Args:
         name: Of the transform.
         drawn: Its parameters; what is nothing but zeros goes unsaid.
+        known_geometry: Otherwise a millimetre is a pixel, and is called so.
     """
     told = [
         _quantity(name, key, value) for key, value in drawn.items() if key not in _UNSAID and not _is_nothing(value)
     ]
-    return f"{name}: {', '.join(told)}" if told else name
+    said = f"{name}: {', '.join(told)}" if told else name
+    return said if known_geometry else said.replace(" mm", " pixels")
 
 
 def _quantity(name: str, key: str, value: Any) -> str:
