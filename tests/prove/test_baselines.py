@@ -223,6 +223,7 @@ def test_a_plain_network_segments_too_and_says_for_how_long(placed, tmp_path):
     cohort = cohort_of(tmp_path / "data", images, masks=masks)
     shop = workshop(tmp_path / "run", tiny_recipe(task=asked))
     train = replace(Train(), batch_size=6, patch=[12, 12], optimizer={"adamw": {"lr": 2e-2}}, patches_per_case=4)
+    train = replace(train, tune_every=10)  # tuned seldom: the time may be over before the first
     recipe = Recipe("tiny", 7, {}, asked, {"unet": {}}, ({"cross_entropy": {}},), train=train)
     store = shop.prepare(cohort)
 

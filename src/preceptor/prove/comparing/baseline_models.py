@@ -23,8 +23,6 @@ Answer = Callable[[Sample, np.random.Generator | None], Prediction]
 
 #: Training cases that a forest or an atlas looks at: more change little and cost reading.
 _MOST_CASES = 3000
-#: Tune cases that a plain network is scored on after each epoch.
-_MOST_TUNED = 20
 #: Longest side of an atlas.
 _ATLAS_SIDE = 64
 _VOXELS_KEPT = 4096
@@ -153,14 +151,15 @@ def plain_cnn(
 ) -> tuple[Answer, str]:
     """A plain network with the recipe's own objective, without methods and augmentation, for a limited time.
 
-    It is the network `cnn` with its defaults, and a small `unet` where there is an answer per voxel.
+    It is the network `cnn` with its defaults, and a small `unet` where there is an answer per voxel. No epoch is chosen
+    by tune cases: the last weights answer.
 
     Args:
         recipe: Of the run.
         cohort: With its roles.
         shop: The run's workshop; the training writes below its ``baselines/``.
         seconds: After which it learns from no further batch, in the middle of an epoch if need be. One batch is always
-            learnt from, and scoring the tune cases, of which twenty at most are taken, comes on top.
+            learnt from.
         most_epochs: At most.
         cases: Training cases, by lot where there are more.
 
@@ -171,10 +170,7 @@ def plain_cnn(
     from preceptor.learn.model import Model
 
     kept = {case.key for case in training_cases(cohort, recipe.seed, cases)}
-    kept |= {case.key for case in cohort.with_role("tune")[:_MOST_TUNED]}
-    cohort = cohort.with_cases(
-        case for case in cohort if case.role not in ("train", "adapt", "tune") or case.key in kept
-    )
+    cohort = cohort.with_cases(case for case in cohort if case.key in kept)
     network = _SMALL_UNET if shop.task.question.dense else {"cnn": {}}
     plain = replace(
         recipe, network=network, methods=(), augment=(), strategy={"once": {}},
@@ -205,8 +201,7 @@ def plain_cnn(
         training.taps.remove()
     weights = shop.folder / "fits" / "0" / "best"
     model = Model.load(plain, shop.task.question, training.inputs, [weights], device=shop.fabric.device)
-    number = len(cohort.with_role("train"))
-    told = f"{training.batches} batches of {plain.train.batch_size} from {number} cases, {seconds:g} s at most"
+    told = f"{training.batches} batches of {plain.train.batch_size} from {len(kept)} cases, {seconds:g} s at most"
     return (lambda sample, voxels: model(sample, voxels=voxels)), told
 
 
