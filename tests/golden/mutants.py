@@ -1237,3 +1237,11 @@ MUTANTS += [
     ),
     Mutant("I5.4", "prepare.bias_correction", "[how.iterations] * how.levels", "[1]"),
 ]
+MUTANTS += [
+    Mutant(
+        "P2.2",
+        "intake.phantoms.indissociable",
+        "body(anatomy, self.size, view=number) + grain",
+        'body(anatomy, self.size, view=number) * (1 + turn.dealt("answer", 2)) + grain',
+    ),
+]
