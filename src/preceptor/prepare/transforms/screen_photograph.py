@@ -127,7 +127,7 @@ class ScreenPhotograph:
             "glare": float(glare),
             "glare_place": middle.tolist(),
             "waves": float(waves),
-            "white_balance": white.tolist(),
+            "white_balance": white.tolist() if image.channels == 3 else [1.0],
             "dim": 1 - left,
             "veil": float(veil),
         }
