@@ -12,7 +12,7 @@ import pytest
 from preceptor import api
 from preceptor.cli import main
 from preceptor.core.cohort import Cohort
-from preceptor.core.errors import RecipeError
+from preceptor.core.errors import PreceptorError, RecipeError
 from preceptor.intake.read import open_case, read_image
 from preceptor.prepare import enlarge as module
 
@@ -146,3 +146,19 @@ def test_the_verb(folder, tmp_path, capsys):
     assert said["cases"] == 6 * 2 + 6 and said["roles"]["train"] == 12 and "6 x (1 + 1) = 12" in said["note"]
     assert main(["augment", str(folder / "tiny.yaml"), str(tmp_path / "out"), "--copies", "2"]) == 2
     assert main(["augment", str(folder / "tiny.yaml"), str(tmp_path / "out"), "--copies", "2", "--fresh"]) == 0
+
+
+def test_copies_obey_the_rule_of_sides(folder, tmp_path):
+    """A mirrored left structure is written as the right one; one without a partner is refused, in a policy too."""
+    mirror = "augment=[{flip: {axes: [left-right], chance: 1.0}}]"
+    sided = "task={segmentation: {labels: {left ball: 1, right ball: 2}}}"
+    made = api.augment(folder / "tiny.yaml", tmp_path / "a", copies=1, set=[mirror, sided], stream=None)
+    parent, child = (open_case(made.root, case) for case in made if case.fields["augmented_from"] == made.cases[0].key)
+    exchanged = np.array([0, 2, 1], np.uint8)[parent.masks["label"].array[:, ::-1]]
+    np.testing.assert_array_equal(child.masks["label"].array, exchanged)
+    np.testing.assert_array_equal(child.images["image"].array, parent.images["image"].array[:, ::-1])
+    alone = "task={segmentation: {labels: {left ball: 1, ball: 2}}}"
+    policy = "augment=[{rand_augment: {transforms: [{flip: {axes: [left-right], chance: 1.0}}], count: 1}}]"
+    for number, augment in enumerate((mirror, policy)):
+        with pytest.raises(PreceptorError, match="left ball|flip|rand_augment"):
+            api.augment(folder / "tiny.yaml", tmp_path / f"b{number}", copies=1, set=[augment, alone], stream=None)
