@@ -149,6 +149,22 @@ def test_a_table_is_left_behind_and_lungs_are_kept():
     assert np.array_equal(out.images["ct"].array[0][inside], sample.images["ct"].array[0][inside])
 
 
+def test_lungs_of_a_film_are_no_background(shared_data):
+    """With four levels of grey; masks of a network say where the lungs are."""
+    import csv
+
+    root = shared_data("cxr_covid_ieee8023")
+    rows = [row for row in csv.DictReader((root / "metadata.csv").open()) if row["lung_mask"]]
+    rows = [row for row in rows if (root / row["image"]).exists() and (root / row["lung_mask"]).exists()][::9]
+    kept = []
+    for row in rows:
+        film = Sample("a", {"frontal": read_image(root, row["image"])})
+        lungs = read_image(root, row["lung_mask"], is_label=True).array[0] > 0
+        inside = prepared(film, {"remove_background": {"levels": 4}}).masks["body"].array[0] > 0
+        kept.append((inside & lungs).sum() / lungs.sum())
+    assert len(kept) == 10 and np.median(kept) > 0.995 and min(kept) > 0.85
+
+
 def test_a_blank_image_has_no_body():
     blank = Sample("a", {"mr": Image(np.zeros((1, 16, 16), np.uint8), np.eye(4))})
     with pytest.raises(PrepareError) as told:

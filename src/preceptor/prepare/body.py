@@ -51,7 +51,7 @@ def dilated(inside: np.ndarray, radius: float, spacing: tuple[float, ...]) -> np
 
 
 def find_body(
-    grey: np.ndarray, threshold: float | None, opening: float, spacing: tuple[float, ...]
+    grey: np.ndarray, threshold: float | None, opening: float, spacing: tuple[float, ...], levels: int = 2
 ) -> tuple[np.ndarray, float]:
     """The largest part above a threshold, its holes filled.
 
@@ -61,14 +61,16 @@ def find_body(
         opening: Bridges thinner than twice this, in the unit of the spacing, are cut before the largest part is
             chosen (a table that touches the back).
         spacing: Along each axis.
+        levels: Of grey that Otsu splits the image into; what is not the darkest counts.
 
     Returns:
         ``(*space)`` bool, and the threshold.
     """
-    from skimage.filters import threshold_otsu
+    from skimage.filters import threshold_multiotsu
 
     if threshold is None:
-        threshold = float(threshold_otsu(grey)) if grey.min() < grey.max() else float(grey.max())
+        many = len(np.unique(grey)) >= levels
+        threshold = float(threshold_multiotsu(grey, levels)[0]) if many else float(grey.max())
     above = filled(grey > threshold)  # before it is opened: the wall between lung and skin is thin
     if opening > 0:
         above = dilated(largest(eroded(above, opening, spacing)), opening, spacing) & above

@@ -26,7 +26,9 @@ class RemoveBackground:
     are filled in each plane too, so that lungs and airways stay.
 
     Args:
-        threshold: What is above counts; None for Otsu's, which suits MR and X-ray. CT is best told in Hounsfield units.
+        threshold: What is above counts; None for Otsu's, which suits MR. CT is best told in Hounsfield units.
+        levels: How many levels of grey Otsu splits the image into, the darkest being the background: 2 for MR. X-rays
+            need 4, for lungs are as dark as half-shaded air: with 2 the lungs that touch an edge are cut away.
         opening_mm: Bridges up to twice as wide are cut before the largest part is chosen, so that a table is left
             behind. In pixels for a picture that says nothing of millimetres.
         fill: What the background then holds; None for the lowest value of each image.
@@ -51,12 +53,14 @@ class RemoveBackground:
     def __init__(
         self,
         threshold: float | None = None,
+        levels: Annotated[int, Ge(2), Le(5)] = 2,
         opening_mm: Annotated[float, Ge(0)] = 0.0,
         fill: float | None = None,
         least_share: Annotated[float, Ge(0), Le(1)] = 0.02,
         name: str = "body",
     ) -> None:
         self.threshold = threshold
+        self.levels = levels
         self.opening_mm = opening_mm
         self.fill = fill
         self.least_share = least_share
@@ -70,7 +74,7 @@ class RemoveBackground:
         first = next(iter(sample.images.values()))
         grey = np.asarray(first.array[0], dtype=np.float32)
         grey = grey.mean(0) if first.has_time else grey
-        inside, threshold = find_body(grey, self.threshold, self.opening_mm, first.spacing_mm)
+        inside, threshold = find_body(grey, self.threshold, self.opening_mm, first.spacing_mm, self.levels)
         share = float(inside.mean())
         if not self.least_share <= share <= _MOST:
             raise PrepareError(
