@@ -499,3 +499,13 @@ def test_an_explanation_lies_beside_its_image(made):
         brightest = np.unravel_index(drawn.argmax(), drawn.shape)
         assert stored.T[brightest] > 0.99 * stored.max() and stored[brightest] < 0.99 * stored.max()
         assert figures[2]["layers"][0]["signed"] and not figures[1]["layers"][0]["signed"]
+
+
+def test_a_group_that_is_all_right_is_not_promised_to_stay_so():
+    """26 of 26 images of 13 patients: every resample is all right, and one patient in four may still be answered wrong."""
+    from preceptor.prove.report.subgroups import _said
+
+    values = {f"k{number}": 1.0 for number in range(26)}
+    clusters = {f"k{number}": f"p{number // 2}" for number in range(26)}
+    assert _said(values, clusters, True) == "26 of 26, 100 % [75, 100]"
+    assert _said(dict.fromkeys(values, 0.0), clusters, True) == "0 of 26, 0 % [0, 25]"

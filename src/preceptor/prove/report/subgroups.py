@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from preceptor.maths.intervals import Bootstrap, Resamples, bootstrap, mean_statistic, wilson
+from preceptor.maths.intervals import Bootstrap, Resamples, bootstrap, clopper_pearson, mean_statistic, wilson
 from preceptor.prove.report.plots import case_plot
 from preceptor.prove.report.record import Record
 from preceptor.prove.report.table_one import AGE, SCANNER, SEX, SITE, age_band, column_of
@@ -122,7 +122,11 @@ def _said(values: Mapping[str, float], cluster_of: Mapping[str, str], as_share: 
         said = f"{right} of {count}, {100 * right / count:.0f} %"
         # Several cases of one person are no independent trials: then persons are resampled, as for every other value.
         alone = len(set(clusters)) == count
+        people = len(set(clusters))
         shares = wilson(right, count) if alone else _resampled(numbers, clusters).interval()
+        if shares is not None and right in (0, count) and not alone:
+            # All alike in every resample: that the next person could differ, only an exact interval of persons says.
+            shares = clopper_pearson(people if right else 0, people)
         return said if shares is None else f"{said} [{100 * shares.lower:.0f}, {100 * shares.upper:.0f}]"
     drawn = _resampled(numbers, clusters)
     interval = drawn.interval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from preceptor.prove.explaining.trust import AGREEING, INSIDE, SAME, STEADY, TrustReport
-from preceptor.prove.report.wording import called
+from preceptor.prove.report.wording import called, listed
 
 #: What each check asks, in the order of the columns.
 QUESTIONS = {
@@ -116,8 +116,8 @@ def trust_section(report: TrustReport) -> TrustSection:
     warning = ""
     if failing:
         warning = (
-            f"{' and '.join(failing)} failed: their maps are shown for comparison only and say nothing about this "
-            "model by themselves."
+            f"{listed(failing, 'and')} failed: {'its' if len(failing) == 1 else 'their'} maps are shown for comparison only "
+            "and say nothing about this model by themselves."
         )
     how = (
         f"Maps are compared by Spearman's correlation of their sizes: {SAME} or more with layers replaced, labels "
