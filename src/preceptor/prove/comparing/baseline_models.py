@@ -142,7 +142,7 @@ def mean_position(cohort: Cohort, store: Any, task: Task, seed: int) -> Answer:
     return answer
 
 
-#: A plain network of some 30,000 weights where there is an answer per voxel.
+#: A plain network of some 40,000 weights in 3D where there is an answer per voxel.
 _SMALL_UNET = {"unet": {"channels": [8, 16, 32], "convolutions": 1}}
 
 
