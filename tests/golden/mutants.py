@@ -1245,3 +1245,29 @@ MUTANTS += [
         'body(anatomy, self.size, view=number) * (1 + turn.dealt("answer", 2)) + grain',
     ),
 ]
+# Features of two domains brought together.
+MUTANTS += [
+    Mutant(
+        "L6.2",
+        "maths.subspaces",
+        "moved = self.source_axes @ alignment(self.source_axes, self.target_axes)",
+        "moved = self.source_axes",
+    ),
+    Mutant("L6.2", "maths.subspaces", "return source.T @ target", "return target.T @ source"),
+    Mutant("L6.2", "maths.subspaces", "np.linalg.svd(features - mean, ", "np.linalg.svd(features, "),
+    Mutant("L6.2", "prove.safeguards.subspace_alignment", 'not in self.state["target"]:', 'in self.state["target"]:'),
+    Mutant("L6.2", "prove.safeguards.subspace_alignment", "aligned.target_axes / scale", "aligned.source_axes / scale"),
+    Mutant(
+        "L6.3", "maths.subspaces", "centred.T @ centred / (len(features) - 1)", "centred.T @ centred / len(features)"
+    ),
+    Mutant("L6.3", "maths.subspaces", "(4 * source.shape[1] ** 2)", "(4 * source.shape[1])"),
+    Mutant("L6.3", "maths.subspaces", "centred = features - features.mean(0)", "centred = features"),
+    Mutant("L6.3", "learn.methods.coral", "if len(each) > 1]", "if len(each) > 0]"),
+    Mutant("L6.3", "learn.methods.coral", "return self.weight * torch", "return -self.weight * torch"),
+    Mutant(
+        "L6.3",
+        "maths.mean_discrepancy",
+        "torch.exp(-squared / (2 * scale * width))",
+        "torch.exp(-squared / (scale * width))",
+    ),
+]

@@ -39,6 +39,7 @@ def test_state_goes_through_a_checkpoint(name, tmp_path):
 
 
 FIELDS = {
+    "coral": {"field": "site", "layer": "features"},
     "gradient_reversal": {"field": "site", "layer": "features"},
     "demographic_parity": {"field": "site"},
     "group_dro": {"field": "site"},
