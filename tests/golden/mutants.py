@@ -1271,3 +1271,4 @@ MUTANTS += [
         "torch.exp(-squared / (scale * width))",
     ),
 ]
+MUTANTS += [Mutant("I5.8", "prepare.transforms.macenko", "if raised > self.most_scaling:", "if raised > 1000:")]

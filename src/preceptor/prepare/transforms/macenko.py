@@ -31,8 +31,10 @@ class Macenko:
         least_density: Pixels with a smaller optical density in any channel are not asked which stains there are.
         percent: Of the pixels that may lie beyond each stain.
         smallest_angle_degrees: Stains that lie closer are not told apart.
-        unclear: What becomes of a section whose stains can't be told apart: ``refuse`` it or ``keep`` its colours. In
-            training cases such a section takes no part in the reference either way.
+        most_scaling: A section whose stains would have to be raised further than this is nearly empty: its noise would
+            be shown as tissue.
+        unclear: What becomes of such a section, or of one whose stains can't be told apart: ``refuse`` it or ``keep``
+            its colours. One whose stains can't be told apart takes no part in the reference either way.
 
     Shapes: ``(3, x, y)`` red, green, blue in 0..255, as read.
 
@@ -56,12 +58,14 @@ class Macenko:
         least_density: Annotated[float, Ge(0)] = 0.15,
         percent: Annotated[float, Ge(0), Le(20)] = 1.0,
         smallest_angle_degrees: Annotated[float, Ge(0), Le(90)] = 5.0,
+        most_scaling: Annotated[float, Ge(1)] = 3.0,
         unclear: Literal["refuse", "keep"] = "refuse",
     ) -> None:
         self.bright = bright
         self.least_density = least_density
         self.percent = percent
         self.smallest_angle_degrees = smallest_angle_degrees
+        self.most_scaling = most_scaling
         self.unclear = unclear
         self._reference: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -107,6 +111,9 @@ class Macenko:
         assert self._reference is not None  # `draw` has looked
         picture = colours(image, _STEP)
         own = self._stains(picture)
+        raised = float((self._reference[1] / own.strongest).max())
+        if raised > self.most_scaling:
+            raise _unclear(f"a stain is so weak that it would have to be raised {raised:.1f}-fold")
         # Row by row of pixels: a slide's optical densities in double precision would not fit in memory at once.
         shown = np.stack([restain(row, own, *self._reference, self.bright).astype(np.float32) for row in picture])
         return image.with_array(np.ascontiguousarray(np.moveaxis(shown, -1, 0))), own
