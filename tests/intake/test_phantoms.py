@@ -263,7 +263,7 @@ def fits(recipe, tmp_path):
     cohort = stand_in(recipe, tmp_path / "phantoms")
     assert "stand-in" in cohort.notes[0]
     task = build("tasks", recipe.task)
-    checked, problems = check_cohort(cohort, recipe.checks, recipe.split, recipe.seed, task)
+    checked, problems, _ = check_cohort(cohort, recipe.checks, recipe.split, recipe.seed, task)
     assert [str(problem) for problem in problems if problem.severity == "error"] == []
     roles = {case.role for case in checked}
     assert "train" in roles
