@@ -116,8 +116,8 @@ def member_spread(
 def _spread(name: str, whole: Finding, alone: Sequence[Finding]) -> Finding:
     over = spread([one.value for one in alone])
     common: dict[str, Any] = {"cases": whole.cases, "clusters": whole.clusters, "unit": whole.unit}
-    parts: dict[str, Finding] = {"ensemble": _bare(f"{name}.ensemble", whole)}
-    parts |= {f"member {at}": _bare(f"{name}.member {at}", one) for at, one in enumerate(alone, 1)}
+    parts: dict[str, Finding] = {"ensemble": _bare(f"{name}.ensemble", whole, "all members together, as they answer")}
+    parts |= {f"member {at}": _bare(f"{name}.member {at}", one, "alone") for at, one in enumerate(alone, 1)}
     parts["deviation"] = Finding(
         f"{name}.deviation",
         over.deviation,
@@ -147,8 +147,8 @@ def _place(whole: Finding, alone: Sequence[Finding]) -> str:
     return f"; {better} of {len(alone)} members alone {'is' if better == 1 else 'are'} better"
 
 
-def _bare(name: str, finding: Finding) -> Finding:
-    return replace(finding, name=name, parts={}, curves={}, per_case={}, notes=())
+def _bare(name: str, finding: Finding, definition: str) -> Finding:
+    return replace(finding, name=name, definition=definition, parts={}, curves={}, per_case={}, notes=())
 
 
 def spread_facts(findings: Mapping[str, Finding]) -> str:
