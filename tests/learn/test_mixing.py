@@ -142,10 +142,10 @@ def test_shares_are_those_of_their_distribution():
     rng = np.random.default_rng(0)
     from preceptor.learn.mixing import shares
 
-    drawn = shares(0.2, 1.0, 200_000, rng)
+    drawn = shares(0.2, 200_000, rng)
     reference = rng.beta(0.2, 0.2, 200_000)
     assert drawn.mean() == pytest.approx(np.maximum(reference, 1 - reference).mean(), abs=2e-3)
-    assert (shares(1.0, 0.25, 100_000, rng) < 1).mean() == pytest.approx(0.25, abs=5e-3)
+    assert drawn.min() >= 0.5
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
@@ -158,8 +158,18 @@ def test_cases_without_the_same_views_are_not_mixed_and_draws_follow_the_generat
     again = _method(name).on_batch(_batch(target, images=images, present=present))
     assert torch.equal(mixed.images["x"], again.images["x"]) and torch.equal(mixed.mixed.share, again.mixed.share)
     assert _method(name).on_batch(mixed) is mixed, "what one method has mixed, another leaves alone"
-    none = _method(name, chance=0.0).on_batch(_batch(target))
-    assert torch.equal(none.images["x"], _batch(target).images["x"]) and (none.mixed.share == 1).all()
+    batch = _batch(target)
+    assert _method(name, chance=0.0).on_batch(batch) is batch
+    often = _method(name, chance=0.25)
+    mixed = [often.on_batch(batch).mixed is not None for _ in range(400)]
+    assert 0.18 < np.mean(mixed) < 0.32
+
+
+def test_what_one_leaves_alone_the_other_may_mix():
+    """Both in one recipe: of a hundred batches each has its share."""
+    batch, first, second = _batch(torch.arange(8) % 3), _method("cutmix", chance=0.5), _method("mixup")
+    kinds = [(first.on_batch(batch).mixed is not None, second.on_batch(first.on_batch(batch)).mixed) for _ in range(60)]
+    assert all(mixed is not None for _, mixed in kinds) and 15 < sum(was for was, _ in kinds) < 45
 
 
 def test_cutmix_refuses_views_whose_space_it_cannot_tell():

@@ -25,13 +25,13 @@ def partners(batch: Batch, rng: np.random.Generator) -> np.ndarray:
     return np.where(alike, order, np.arange(len(batch)))
 
 
-def shares(alpha: float, chance: float, size: int, rng: np.random.Generator) -> np.ndarray:
-    """``(batch,)`` the part that stays a sample's own, at least a half; 1 for those the dice leave alone.
+def shares(alpha: float, size: int, rng: np.random.Generator) -> np.ndarray:
+    """``(batch,)`` the part that stays a sample's own, at least a half.
 
     The two of a pair are interchangeable, so the larger part is called its own: keys, fields and rows are then its.
     """
     drawn = rng.beta(alpha, alpha, size=size)
-    return np.where(rng.random(size) < chance, np.maximum(drawn, 1 - drawn), 1.0)
+    return np.maximum(drawn, 1 - drawn)
 
 
 def along(share: Tensor, like: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class CutMix(nn.Module):
 
     Args:
         alpha: Of the Beta distribution that the box's share of the image is drawn from; 1 draws it evenly.
-        chance: How often a case is mixed.
+        chance: How often a batch is mixed. A batch that one method has mixed is left alone by another: `cutmix` is asked first.
 
     Returns:
         From `on_batch`: the batch with boxes pasted in, and what it was mixed of.
@@ -55,9 +55,11 @@ class CutMix(nn.Module):
         if batch.mixed is not None:  # another method has mixed this batch
             return batch
         rng = numbers(self.generator)
+        if rng.random() >= self.chance:
+            return batch
         dims = _axes(batch)
         order = partners(batch, rng)
-        wanted = shares(self.alpha, self.chance, len(batch), rng)
+        wanted = shares(self.alpha, len(batch), rng)
         wanted = np.where(order == np.arange(len(batch)), 1.0, wanted)
         sides = (1 - wanted)[:, None] ** (1 / dims) * np.ones(dims)
         middle = rng.random((len(batch), dims))

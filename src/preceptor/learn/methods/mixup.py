@@ -23,7 +23,7 @@ class Mixup(nn.Module):
 
     Args:
         alpha: Of the Beta distribution that shares are drawn from; small values leave most cases nearly as they are.
-        chance: How often a case is mixed.
+        chance: How often a batch is mixed. A batch that one method has mixed is left alone by another: `cutmix` is asked first.
 
     Returns:
         From `on_batch`: the batch with mixed images, and what they were mixed of.
@@ -50,8 +50,10 @@ class Mixup(nn.Module):
         if batch.mixed is not None:  # another method has mixed this batch
             return batch
         rng = numbers(self.generator)
+        if rng.random() >= self.chance:
+            return batch
         order = torch.from_numpy(partners(batch, rng)).to(batch.rows.device)
-        drawn = torch.from_numpy(shares(self.alpha, self.chance, len(batch), rng)).float().to(batch.rows.device)
+        drawn = torch.from_numpy(shares(self.alpha, len(batch), rng)).float().to(batch.rows.device)
         share = torch.where(order == torch.arange(len(batch), device=order.device), 1.0, drawn)
         images = {view: _blend(image, image[order], share) for view, image in batch.images.items()}
         masks = dict(batch.masks)
