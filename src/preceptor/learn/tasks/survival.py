@@ -25,7 +25,7 @@ class Survival:
     Args:
         time: Column of the time of follow-up, from 0 on.
         event: Column that says how it ended: 1 with the event, 0 without (lost from sight, or the study was over). It
-            names the event in reports.
+            names the event in reports (``death_event``: death).
         times: When the survival is asked for, such as one, three and five years: curves are stored at these times, and
             losses of discrete time divide time there.
         unit: Of time, for reports ("months").
@@ -71,8 +71,9 @@ class Survival:
         self.unit = unit
         self.clinical = clinical
         asked = tuple(sorted({float(each) for each in times}))
+        named = event.removesuffix("_event") or event
         self.question = Question(
-            "survival", event, (event,), exclusive=False, unit=unit, times=asked, follow_up=(time, event)
+            "survival", event, (named,), exclusive=False, unit=unit, times=asked, follow_up=(time, event)
         )
 
     @classmethod

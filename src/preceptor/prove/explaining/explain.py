@@ -123,7 +123,7 @@ def background_of(model: Model, samples: Sequence[Sample], without: str, number:
 
 
 def score_of(model: Model, batch: Batch) -> tuple[Callable[[Mapping[str, Tensor]], Tensor], str]:
-    """What is explained of a batch's answer: a class score, the mean score of a region, or the value itself.
+    """What is explained of a batch's answer: a class score, the mean score of a region, the value or risk.
 
     The class or the region is fixed by the answer to the whole image, so that it stays the same under occlusion.
 
@@ -140,7 +140,7 @@ def score_of(model: Model, batch: Batch) -> tuple[Callable[[Mapping[str, Tensor]
         decoded: Decoded = model.decode(BoundNetwork(network, batch)(batch.images)["answer"])
     probability = decoded.probability
     if question.is_regression:
-        words = f"the value of {question.classes[0]}"
+        words = f"the {'risk' if question.task == 'survival' else 'value'} of {question.classes[0]}"
         return (lambda outputs: model.decode(outputs["answer"]).probability[:, 0]), words
     if not question.dense:
         chosen = probability.argmax(1)

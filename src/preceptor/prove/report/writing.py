@@ -26,6 +26,7 @@ from preceptor.prove.report.plain_words import plain_words
 from preceptor.prove.report.record import Record
 from preceptor.prove.report.sprites import heat_colours, legend
 from preceptor.prove.report.subgroups import SMALLEST_GROUP, subgroups
+from preceptor.prove.report.survival_plots import survival_plots
 from preceptor.prove.report.table_one import ROLE_NAMES, flow, table_one
 from preceptor.prove.report.trust_section import trust_section
 from preceptor.prove.report.wording import answers_of, duration, listed, number, sentence, title_of, whole, words
@@ -99,7 +100,7 @@ def context(record: Record) -> dict[str, Any]:
         "findings": _findings(evidence.findings, question.classes),
         "parts": _parts(record),
         "per_case": _per_case(record),
-        "curves": _curves(evidence),
+        "curves": [*_survival(record), *_curves(evidence)],
         "epochs": len(record.epochs),
         "training": plots.training_plots(record.epochs, score_name(question)),
         "dense": question.dense,
@@ -133,7 +134,7 @@ def asked(question: Question, record: Record) -> str:
     classes = [each.replace("_", " ") for each in question.classes]
     what = "each image" if record.cohort is None or len(record.cohort.views) < 2 else "each study"
     others = {
-        "survival": f"How long does it take until the {listed(classes, 'or')} in {what}?",
+        "survival": f"How soon after {what} is {listed(classes, 'or')} to be expected?",
         "localisation": f"Where in {what} is a {listed(classes, 'or')}?",
         "counting": f"How many {listed(classes, 'and')} does {what} hold?",
         "instances": f"Which voxels of {what} belong to which {listed(classes, 'or')}?",
@@ -289,6 +290,10 @@ def _curves(findings: Mapping[str, Finding]) -> list[plots.Plot]:
     """Lines, and clouds of dots, of every finding."""
     shown = [(title_of(name), _shown(each)) for name, each in findings.items()]
     return [plot for named in shown for plot in (*plots.curve_plots(*named), *cloud_plots(*named))]
+
+
+def _survival(record: Record) -> list[plots.Plot]:
+    return [] if record.predictions is None else survival_plots(record.predictions)
 
 
 def _scatter(record: Record) -> Markup | None:
