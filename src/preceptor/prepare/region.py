@@ -47,8 +47,8 @@ def _inside(sample: Sample, name: str, step: str) -> np.ndarray:
         raise PrepareError(
             f"the case has no mask '{name}' on this view's grid, and {step} looks inside it alone",
             where=f"prepare.{step}.mask",
-            expected=f"one of {', '.join(sample.masks)}" if sample.masks else "a mask of every case, in prediction too",
-            remedy=f"make the mask by an earlier step, or let {step} choose by `over`",
+            expected=f"one of {', '.join(sample.masks)}" if sample.masks else "a mask that an earlier step makes",
+            remedy=f"make the mask by an earlier step (skull_strip, lung_mask …), or let {step} choose by `over`",
             code="region_absent",
         )
     array, reference = mask.array[:1], sample.reference

@@ -22,8 +22,8 @@ class Zscore:
     Args:
         over: Which voxels mean and deviation are taken from: ``all``; ``positive`` (greater than 0, where the
             background was set to 0); ``foreground`` (above Otsu's threshold). All voxels are then moved by them.
-        mask: Name of a mask to take them from instead, such as a brain mask that an earlier step made. Not the
-            mask that is to be predicted, for where the truth is, is not known of a new case.
+        mask: Name of a mask to take them from instead: one that an earlier step made, such as a brain mask. A bundle
+            sees images alone, so a mask that only the cohort has, the truth above all, ends in a refusal there.
         by: ``mean`` and deviation; or what a few wild values do not move: median and interquartile range (``iqr``),
             median and 1.4826 times the median absolute deviation (``mad``).
 
