@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from preceptor.maths.folding import folds, jacobian_determinant, unfolded
-from preceptor.maths.warps import control_points, read_linear, read_nearest, spread
+from preceptor.maths.warps import control_points, natural_spline, read_linear, read_nearest, spread
 
 
 def _places(rng, size, shape):
@@ -99,3 +99,14 @@ def test_what_always_folds_is_halved():
     assert folds(strong, (20, 20)) and not folds(calm, (20, 20))
     ratio = 60 / calm[0, 1, 0]
     assert ratio == 2 ** round(np.log2(ratio)) and folds(calm * 2, (20, 20))
+
+
+@pytest.mark.parametrize(("points", "size"), [(2, 32), (3, 32), (7, 5), (9, 300), (2, 1), (3, 2)])
+def test_the_spline_and_its_slope_are_scipys(points, size):
+    from scipy.interpolate import CubicSpline
+
+    places = np.linspace(0, max(size - 1, 1), 37)
+    spline = CubicSpline(np.linspace(0, max(size - 1, 1), points), np.eye(points), bc_type="natural")
+    for derivative in (0, 1):
+        ours = natural_spline(places, points, size, derivative)
+        np.testing.assert_allclose(ours, spline(places, derivative), atol=1e-12)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
+
+from .warps import natural_spline
 
 
 @lru_cache(maxsize=512)
@@ -16,12 +17,9 @@ def _values_and_slopes(points: int, size: int) -> np.ndarray:
     Returns:
         ``(2 * places, points)``: what each value takes from the control points, then what each slope takes.
     """
-    from scipy.interpolate import CubicSpline
-
-    knots = np.linspace(0, max(size - 1, 1), points)
-    spline = CubicSpline(knots, np.eye(points), bc_type="natural")
     places = np.linspace(0, max(size - 1, 1), 3 * (points - 1) + 1)
-    return np.concatenate([spline(places), spline(places, 1)]).astype(np.float32)
+    both = [natural_spline(places, points, size, derivative) for derivative in (0, 1)]
+    return np.concatenate(both).astype(np.float32)
 
 
 def jacobian_determinant(control: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -89,5 +87,7 @@ def simard_displacement(rng: np.random.Generator, shape: Sequence[int], alpha: f
 
     Source: Simard 2003, section 2.
     """
+    from scipy import ndimage
+
     fields = [rng.uniform(-1, 1, size=tuple(shape)) for _ in shape]
     return np.stack([ndimage.gaussian_filter(field, sigma, mode="constant") * alpha for field in fields])
