@@ -69,6 +69,21 @@ def test_the_scale_gives_quantities_in_a_type_that_holds_them(tmp_path):
     assert image.array.dtype == np.uint16 and image.meta["padding_value"] == 3
 
 
+@pytest.mark.parametrize("attribute", ["ImageLaterality", "Laterality"])
+def test_an_image_of_one_side_says_so_and_is_not_mirrored_unasked(attribute, tmp_path):
+    from preceptor.core.cohort import Sample
+    from preceptor.core.slots import build
+
+    breast = read(dataset(np.zeros((4, 6), np.uint8), modality="MG", **{attribute: "L"}), tmp_path)
+    assert breast.meta["laterality"] == "L"
+    flip = build("transforms", {"flip": {"axes": ["x"], "chance": 1.0}})
+    with pytest.raises(PrepareError, match="laterality"):
+        flip.draw(np.random.default_rng(0), Sample("a", {"view": breast}))
+    plain = read(dataset(np.zeros((4, 6), np.uint8), modality="MG"), tmp_path)
+    assert "laterality" not in plain.meta
+    assert flip.draw(np.random.default_rng(0), Sample("a", {"view": plain})).parameters == {"flip": ["x"]}
+
+
 def test_a_lookup_table_is_the_modalitys_scale_too(tmp_path):
     made = dataset(np.array([[0, 10, 11, 12, 13, 200]], np.uint8))
     table = Dataset()

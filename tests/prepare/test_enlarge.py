@@ -162,3 +162,31 @@ def test_copies_obey_the_rule_of_sides(folder, tmp_path):
     for number, augment in enumerate((mirror, policy)):
         with pytest.raises(PreceptorError, match="left ball|flip|rand_augment"):
             api.augment(folder / "tiny.yaml", tmp_path / f"b{number}", copies=1, set=[augment, alone], stream=None)
+
+
+def test_pictures_that_keep_their_values_stay_pictures(folder, tmp_path):
+    """Eight bits in, eight bits out: PNG, the case itself pixel by pixel as it came."""
+    (tmp_path / "png.yaml").write_text(
+        """\
+study: pictures
+seed: 5
+cohort: {phantoms: {visits: 8, size: [24, 24], format: png, folder: data}}
+split: {by: patient, train: 0.5, test: 0.5}
+augment: [{rotate: {degrees: 20}}]
+task: {classification: {classes: [absent, present]}}
+network: {cnn: {channels: [4, 8], convolutions: 1}}
+objective: cross_entropy
+train: {epochs: 1, batch_size: 4}
+checks: [unreadable]
+evaluate: [roc]
+"""
+    )
+    made = api.augment(tmp_path / "png.yaml", tmp_path / "out", copies=1, stream=None)
+    files = sorted((tmp_path / "out" / "images").iterdir())
+    assert {path.suffix for path in files} == {".png"} and len(files) == len(made)
+    for case in made:
+        pixels = read_image(made.root, case.images["image"]).array
+        assert pixels.dtype == np.uint8
+        (source,) = (tmp_path / "data").rglob(f"{case.fields['augmented_from']}*.png")
+        same = np.array_equal(pixels, read_image(source.parent, source.name).array)
+        assert same == (case.fields["augmented_copy"] == 0)

@@ -12,6 +12,7 @@ import numpy as np
 
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
+from preceptor.maths.frame_times import frame_times
 
 from .dicom import inverts, read_header, read_pixels, read_values, shown_inverted, value_type
 from .guard import guarded
@@ -148,6 +149,9 @@ def _facts(header: Dataset, plane: Plane, left_out: list[str], path: Path) -> di
             meta["slice_thickness_mm"] = float(thickness)
         shown = {"padding_value": padding_value(header, plane), "window": own_window(header, plane)}
         meta |= {name: value for name, value in shown.items() if value is not None}
+        side = header.get("ImageLaterality") or header.get("Laterality")
+        if side:
+            meta["laterality"] = str(side)
         declared = header.get("NumberOfSlices") or header.get("ImagesInAcquisition")
         if declared:
             meta["declared_slices"] = int(declared)
@@ -171,6 +175,9 @@ def _unplaced(found: Sequence[Plane], header: Dataset, path: Path, meta: dict[st
     meta |= {"geometry": UNKNOWN_GEOMETRY, "spacing_measured": measured}
     if is_film:
         meta["repeated_by"] = "time"
+        times_s = _frame_times(header, len(found))
+        if times_s is not None:
+            meta["frame_times_s"] = times_s
     down, across = spacing if spacing and min(spacing) > 0 else (1.0, 1.0)
     return Stack(np.arange(len(found))[:, None], np.diag([across, down, 1.0, 1.0]))
 
@@ -183,6 +190,19 @@ def _is_film(header: Dataset) -> bool:
     pointed = {int(tag) for tag in (pointer if isinstance(pointer, (list, tuple)) else [pointer]) if tag is not None}
     timed = {0x00181063, 0x00181065}  # FrameTime, FrameTimeVector
     return bool(pointed & timed) or any(name in header for name in ("FrameTime", "FrameTimeVector", "CineRate"))
+
+
+def _frame_times(header: Dataset, frames: int) -> list[float] | None:
+    """Seconds of each frame, where the file tells them and they can be true; the rates it wants to be shown at do not."""
+    vector, step_ms = header.get("FrameTimeVector"), header.get("FrameTime")
+    try:
+        if vector not in (None, ""):
+            return frame_times(frames, increments_ms=[float(each) for each in vector]).tolist()
+        if step_ms not in (None, ""):
+            return frame_times(frames, rate_hz=1000 / float(step_ms)).tolist()
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None  # times that do not fit the frames tell nothing; a step that needs them says so
+    return None
 
 
 def _fill(files: Sequence[Path], headers: Sequence[Dataset], found: Sequence[Plane], order: np.ndarray) -> np.ndarray:
