@@ -93,10 +93,10 @@ def test_two_processes_are_one_batch(tmp_path):
     script.write_text(
         _PROCESS.format(tests=root, cohort=str(tmp_path / "cohort.parquet"), folder=str(tmp_path / "b"), methods=[])
     )
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29631", str(script)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
     done = subprocess.run(
         command,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{root}{os.pathsep}{root}/src"},
         capture_output=True,
         text=True,
         timeout=300,
