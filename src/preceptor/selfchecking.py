@@ -6,6 +6,7 @@ the views, channels, axes, spacing and labels of the recipe's own images.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -174,13 +175,11 @@ def _score(run: Run, cohort: Cohort, question: Question) -> tuple[str, float, fl
         return "explained variance", explained, 0.0, 1.5 * 1.96 / math.sqrt(number)
     if question.exclusive:
         right = (table["answer"] == table["truth"]).to_numpy(float)
-        by_class = right.reshape(-1), table["truth"].to_numpy()
-        recalls = [by_class[0][by_class[1] == name].mean() for name in sorted(set(by_class[1]))]
+        truth = table["truth"].to_numpy()
+        recalls = [right[truth == name].mean() for name in sorted(set(truth))]
         chance = 1 / len(question.classes)
         spread = math.sqrt(chance * (1 - chance) / number)
         return "balanced accuracy", float(np.mean(recalls)), chance, 1.5 * 1.96 * spread
-    import json
-
     said, there = (
         np.array([[json.loads(each)[name] for name in question.classes] for each in table[column]], float)
         for column in ("answer", "truth")

@@ -105,16 +105,21 @@ def test_the_second_scanner_changes_one_contrast():
 
 
 def test_trivial_answers_stand_in_the_pixels():
-    several = Trivial(task="multilabel", classes=["a", "b", "c"], size=[48, 48], noise=0.0)
+    several, unstriped = (
+        Trivial(task="multilabel", classes=["a", "b", "c"], size=[48, 48], noise=0.0, percent=each)
+        for each in (60.0, 1e-9)
+    )
     number, hardly = (Trivial(task="regression", size=[48, 48], noise=0.0, percent=each) for each in (60.0, 1e-9))
     plain = [Trivial(task="segmentation", size=[48, 48], labels={"x": 3, "y": 7}).draw(Turn(0, k, 6)) for k in range(3)]
     for index in range(6):
         turn = Turn(0, index, 6)
         drawn = several.draw(turn)
         bright = drawn.images["image"].array[0]
+        plain_bright = unstriped.draw(turn).images["image"].array[0]
         for band, name in enumerate("abc"):
             part = bright[16 * band : 16 * band + 16]
-            assert (part[part > 0].max() < 0.35) == bool(drawn.labels[name])
+            kept = part.sum() / plain_bright[16 * band : 16 * band + 16].sum()
+            assert kept == pytest.approx(0.7 if drawn.labels[name] else 1.0, abs=0.08), (name, kept)
         drawn = number.draw(turn)
         left, whole = (each.draw(turn).images["image"].array[0, :24].sum() for each in (number, hardly))
         assert left / whole == pytest.approx(1 - 0.6 * drawn.labels["label"] / 0.96, abs=0.02)

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Len, MinLen
 from preceptor.core.drawn import Drawn, Turn, centred
 from preceptor.core.image import Image
 from preceptor.maths.phantom_scanner import Scanner
-from preceptor.maths.phantom_trivial import darken_band
+from preceptor.maths.phantom_trivial import darken_band, stripe_band
 from preceptor.maths.phantoms import Anatomy, body, structures
 
 
@@ -18,9 +18,9 @@ class Trivial:
     """Cases that anything can tell apart: a model that fails on them has a bug.
 
     Classification darkens one of as many bands of the body as there are classes: of two, one half. The cases of one
-    body, one of each class, are one patient, so that a split by patient keeps them together. Multilabel darkens the
-    band of each label that is there; regression darkens one half by as much as the number says, 0 to 1; segmentation
-    shows bright structures in a row.
+    body, one of each class, are one patient, so that a split by patient keeps them together. Multilabel puts stripes
+    into the band of each label that is there, in a direction of its own; regression darkens one half by as much as the
+    number says, 0 to 1; segmentation shows bright structures in a row.
 
     Args:
         task: What is asked.
@@ -82,6 +82,9 @@ class Trivial:
             else:
                 grey = body(anatomy, self.size, view=number)
                 for band, bands, percent in dark:
+                    if self.task == "multilabel":
+                        grey = stripe_band(grey, band, bands, percent)
+                        continue
                     grey = darken_band(grey, band, bands, turn.rng(f"loss {number} {band}"), percent)
             shown = [Scanner().scan(grey, turn.rng(f"grain {number} {c}"), self.noise) for c in range(self.channels)]
             images[view] = centred(np.stack(shown), spacing_mm)
