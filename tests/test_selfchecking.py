@@ -154,7 +154,11 @@ def test_an_answer_that_no_image_gives_is_a_leak(tmp_path):
 @pytest.mark.parametrize(
     ("task", "objective", "more"),
     [
-        ("{multilabel: {labels: [a, b, c]}}", "binary_cross_entropy", {}),
+        (
+            "{multilabel: {labels: [a, b, c]}}",
+            "binary_cross_entropy",
+            {"network": "{cnn: {channels: [8, 16], convolutions: 1}}", "size": "[36, 36]"},
+        ),
         ("{regression: {label: label}}", "mean_squared_error", {}),
         (
             "{segmentation: {labels: {front: 1, back: 2}}}",
