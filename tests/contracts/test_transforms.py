@@ -45,7 +45,9 @@ def outcome(applied, given):
         return ["nothing"]
     if isinstance(applied, Intensity):
         views = given.images if applied.views is None else applied.views
-        return [applied.function(torch.from_numpy(given.images[view].array.copy()).float()).numpy() for view in views]
+        masks = {name: torch.from_numpy(mask.array) for name, mask in given.masks.items()}
+        pixels = {view: torch.from_numpy(given.images[view].array.copy()).float() for view in views}
+        return [applied.on(view, pixels[view], masks).numpy() for view in views]
     if isinstance(applied, Derived):
         return [part.array for part in (*applied.images.values(), *applied.masks.values())]
     decided = [applied.matrix, applied.shape, applied.affine_mm]

@@ -64,16 +64,34 @@ class Intensity:
     """A function of the pixel values, applied to every view (or to those named).
 
     Args:
-        function: ``(channel, *space) float32 tensor -> the same shape``; may work in place.
+        function: ``(channel, *space) float32 tensor -> the same shape``; may work in place. Where it names `masks`,
+            ``(tensor, {mask: (1, *space) integers}) -> the same shape``.
         views: Views it applies to; None for all. Masks are never touched.
         parameters: What was drawn, JSON.
         inverse: The function back, where one exists.
+        masks: Names of the masks that the function is shown, moved by the case's one map as they will be trained on. Those
+            that the case lacks are left out, as is the truth of a case whose labels are hidden.
     """
 
-    function: Callable[[Tensor], Tensor]
+    function: Callable[..., Tensor]
     views: tuple[str, ...] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inverse: Callable[[Tensor], Tensor] | None = None
+    masks: tuple[str, ...] = ()
+
+    def on(self, view: str, pixels: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
+        """A view's pixels with the function applied, if it applies to that view.
+
+        Args:
+            view: Its name.
+            pixels: ``(channel, *space)`` float32.
+            masks: ``{name: (1, *space)}`` of the case, on the view's grid.
+        """
+        if self.views is not None and view not in self.views:
+            return pixels
+        if not self.masks:
+            return self.function(pixels)
+        return self.function(pixels, {name: masks[name] for name in self.masks if name in masks})
 
 
 @dataclass(frozen=True)

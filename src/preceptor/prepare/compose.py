@@ -290,10 +290,11 @@ def apply_intensity(sample: Sample, applied: Intensity) -> Sample:
     import torch
 
     images = {}
+    masks = {name: torch.from_numpy(sample.masks[name].array) for name in applied.masks if name in sample.masks}
     for view, image in sample.images.items():
         if applied.views is None or view in applied.views:
             tensor = torch.from_numpy(image.array.astype(np.float32))
-            images[view] = image.with_array(np.ascontiguousarray(applied.function(tensor).numpy()))
+            images[view] = image.with_array(np.ascontiguousarray(applied.on(view, tensor, masks).numpy()))
         else:
             images[view] = image
     return replace(sample, images=images)

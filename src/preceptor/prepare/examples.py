@@ -206,13 +206,17 @@ class Examples:
                 float(UNLABELLED if name == self._task.mask else 0) for name in part.masks
             ]
             read = read_patch([*part.images.values(), *part.masks.values()], fills, shape, first, spatial)
+            marks = {
+                name: _swapped(tensor, spatial.relabel.get(name, {}) if spatial is not None else {})
+                for name, tensor in zip(part.masks, read[len(part.images) :], strict=True)
+            }
+            masks |= marks
+            if case.key in self._hidden:
+                marks = {name: tensor for name, tensor in marks.items() if name != self._task.mask}
             for view, tensor in zip(part.images, read, strict=False):
                 for applied in intensities:
-                    if applied.views is None or view in applied.views:
-                        tensor = applied.function(tensor)
+                    tensor = applied.on(view, tensor, marks)
                 images[view] = tensor
-            for name, tensor in zip(part.masks, read[len(part.images) :], strict=True):
-                masks[name] = _swapped(tensor, spatial.relabel.get(name, {}) if spatial is not None else {})
         return self._finish(case, row, rng, images, masks)
 
     def _shown(self, prepared: PreparedCase, number: int, part: Sample, shape: tuple[int, ...]) -> Sample:

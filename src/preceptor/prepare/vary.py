@@ -73,16 +73,16 @@ def vary(sample: Sample, augment: Sequence[Transform], rng: np.random.Generator,
             decided = [transform.draw(rng, part) for transform in augment]
             spatial, intensities = together(decided, shape)
             read = _read(part, spatial, truth)
-            for view, image in part.images.items():
-                tensor = read[view].float()
-                for applied in intensities:
-                    if applied.views is None or view in applied.views:
-                        tensor = applied.function(tensor)
-                images[view] = image.with_array(np.ascontiguousarray(tensor.numpy()))
             for name, mask in part.masks.items():
                 array = read[name].numpy()
                 relabel = spatial.relabel.get(name) if spatial is not None else None
                 masks[name] = mask.with_array(swapped(array, relabel) if relabel else array)
+            moved = {name: torch.from_numpy(masks[name].array) for name in part.masks}
+            for view, image in part.images.items():
+                tensor = read[view].float()
+                for applied in intensities:
+                    tensor = applied.on(view, tensor, moved)
+                images[view] = image.with_array(np.ascontiguousarray(tensor.numpy()))
             if number == 0 and spatial is not None:
                 points = {name: moved_points(places, spatial, shape) for name, places in part.points.items()}
                 boxes = {name: moved_boxes(corners, spatial, shape) for name, corners in part.boxes.items()}
