@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 
 from .geometry import is_exact
 
@@ -69,6 +68,8 @@ def resample(
     else:
         if antialias == "slab" and not nearest:
             array, _ = _slabs_at(array, [np.arange(size) for size in array.shape[1:]], factors)
+        from scipy import ndimage
+
         out = np.stack(
             [
                 ndimage.affine_transform(each, matrix, output_shape=shape, order=0 if nearest else 1, mode="nearest")
@@ -91,8 +92,11 @@ def resample_at(array: np.ndarray, places: np.ndarray, *, nearest: bool = False)
     Returns:
         ``(channel, *shape)``: float32, or the input's own type for labels.
     """
+    from scipy import ndimage
+
     kind = array.dtype if nearest else np.float32
     order = 0 if nearest else 1
+
     return np.stack([ndimage.map_coordinates(each, places, output=kind, order=order, mode="nearest") for each in array])
 
 
@@ -109,6 +113,8 @@ def smooth(array: np.ndarray, factors: Sequence[float]) -> np.ndarray:
     array = array.astype(np.float32, copy=False)
     for axis, factor in enumerate(factors, start=1):
         if factor > 1 + 1e-6:
+            from scipy import ndimage
+
             sigma = math.sqrt(factor**2 - 1) / _SIGMA_TO_WIDTH
             array = ndimage.gaussian_filter1d(array, sigma, axis=axis, mode="nearest", output=np.float32)
     return array
