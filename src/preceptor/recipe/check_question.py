@@ -32,6 +32,7 @@ def check_question(
     if task is not None and question is not None:
         _classes(question, task.path, task.settings, report)
         _suits(question, made, report)
+        _curves(made, report)
     width = _widths(question, made["objective"], report) if question is not None else None
     views = _views(filled.get("cohort"))
     _named_views(views, made, report)
@@ -86,6 +87,25 @@ def _suits(question: Question, made: Mapping[str, list[Made]], report: Report) -
                     remedy=f"take {each.name} out",
                     code="does_not_suit",
                 )
+
+
+def _curves(made: Mapping[str, list[Made]], report: Report) -> None:
+    """Warn of measures that read survival curves where nothing gives any."""
+    objective = made["objective"][0] if made["objective"] else None
+    if objective is None or getattr(objective.object, "gives_curves", True):
+        return
+    if any(getattr(each.object, "gives_curves", False) for each in made["safeguards"]):
+        return
+    for each in made["evaluate"]:
+        if getattr(each.object, "reads_curves", False):
+            report.add(
+                each.path,
+                f"{each.name} reads survival curves, and {objective.name} gives a risk alone",
+                expected="the safeguard baseline_hazard, or an objective of discrete time such as logistic_hazard",
+                remedy="add it: safeguards: [baseline_hazard]",
+                code="no_curves",
+                severity="warning",
+            )
 
 
 def _names(section: str) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class Cox:
     """
 
     whole_batch = True
+    gives_curves = False
 
     def __init__(self, ties: Literal["efron", "breslow"] = "efron") -> None:
         self.ties = ties

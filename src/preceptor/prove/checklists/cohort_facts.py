@@ -152,6 +152,9 @@ def outcome(record: Record) -> str | None:
         values = f" with the values {', '.join(map(str, asked.values))}" if asked.values else ""
         return f"Every voxel as one of {listed(names, 'or')}, read from the mask '{asked.target}'{values}."
     source = f"read from the label '{asked.target}'"
+    if asked.task == "survival":
+        time, event = asked.follow_up_columns
+        return f"The time{f' in {asked.unit}' if asked.unit else ''} to {names[0]}, read from '{time}' and '{event}'."
     if asked.is_regression:
         return f"The number {names[0]}{f' in {asked.unit}' if asked.unit else ''}, {source}."
     return (

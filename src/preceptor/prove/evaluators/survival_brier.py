@@ -45,6 +45,8 @@ class SurvivalBrier:
         [12, 24]
     """
 
+    reads_curves = True
+
     def __init__(
         self,
         times: list[Annotated[float, Gt(0)]] | None = None,

@@ -47,6 +47,8 @@ class SurvivalCalibration:
         24.0
     """
 
+    reads_curves = True
+
     def __init__(
         self,
         horizon: Annotated[float, Gt(0)] | None = None,

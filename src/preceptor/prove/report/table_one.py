@@ -137,6 +137,8 @@ def _label_rows(cohort: Cohort, groups: Sequence[Sequence[Case]], task: Any) -> 
     question = task.question
     if question.dense:
         return []
+    if question.task == "survival":
+        return [row for name in question.follow_up_columns for row in _any_label(name, groups)]
     if question.is_regression:
         return _any_label(question.target, groups)
     targets = [[np.asarray(task.encode(case)[question.target]) for case in group] for group in groups]

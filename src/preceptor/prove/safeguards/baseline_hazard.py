@@ -40,6 +40,8 @@ class BaselineHazard:
         0.9048
     """
 
+    gives_curves = True
+
     def __init__(self, fit_role: Literal["train", "tune", "calibrate"] = "train") -> None:
         self.fit_role = fit_role
         self.baseline: Steps | None = None
