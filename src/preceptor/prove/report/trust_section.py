@@ -105,7 +105,7 @@ def trust_section(report: TrustReport) -> TrustSection:
                 cells.append(TrustCell(check_name, "not made", "not made", "" if check is None else check.sentence))
                 continue
             verdict = "told" if check.passed is None else "passed" if check.passed else "failed"
-            cells.append(TrustCell(check_name, f"{check.value:.2f}", verdict, check.sentence))
+            cells.append(TrustCell(check_name, _rounded(check.value), verdict, check.sentence))
         verdict = "passed" if trust.passed else "failed" if trust.failed else "not checked"
         title = called("explainers", name)
         if trust.is_control:
@@ -128,3 +128,8 @@ def trust_section(report: TrustReport) -> TrustSection:
         "proves nothing here."
     )
     return TrustSection(columns, tuple(rows), warning, how, len(report.cases), report.seconds, report.notes)
+
+
+def _rounded(value: float) -> str:
+    """Two decimals, no minus before a zero."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
