@@ -102,7 +102,7 @@ def test_a_landmark_lands_where_its_ball_lands(given):
     assert moved > 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     chosen=st.lists(st.sampled_from([*EXACT, *DEFORMING[:2]]), min_size=2, max_size=5, unique_by=str),
     dims=st.sampled_from([2, 3]),

@@ -39,28 +39,35 @@ def deformed_back(control: np.ndarray, places: np.ndarray, shape: Sequence[int])
             break
         found = found - missed
     missed = np.linalg.norm(found + field_at(control, found, shape) - target, axis=0)
-    for index in np.flatnonzero(~(missed < TOLERANCE)):
-        found[:, index], missed[index] = _by_newton(control, target[:, index], shape)
+    left = ~(missed < TOLERANCE)
+    if left.any():
+        found[:, left], missed[left] = _by_newton(control, target[:, left], shape)
     return found.T, missed
 
 
-def _by_newton(control: np.ndarray, target: np.ndarray, shape: Sequence[int]) -> tuple[np.ndarray, float]:
-    """One place, from where it would be without a deformation."""
+def _by_newton(control: np.ndarray, target: np.ndarray, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """All places side by side, from where they would be without a deformation: ``(axis, place)``, and how far each misses."""
     dims = len(target)
 
     def missing(at: np.ndarray) -> np.ndarray:
-        return at + field_at(control, at[:, None], shape)[:, 0] - target
+        return at + field_at(control, at, shape) - target
 
     here = target.copy()
     missed = missing(here)
-    for _ in range(_ROUNDS):
-        if np.linalg.norm(missed) < TOLERANCE / 10:
+    for _ in range(_ROUNDS // 2):
+        length = np.linalg.norm(missed, axis=0)
+        if length.max() < TOLERANCE / 10:
             break
-        slopes = np.stack([(missing(here + _STEP * along) - missed) / _STEP for along in np.eye(dims)], axis=1)
-        step = np.linalg.lstsq(slopes, missed, rcond=None)[0]
-        share = 1.0
-        while share > 1e-3 and np.linalg.norm(missing(here - share * step)) >= np.linalg.norm(missed):
-            share /= 2
+        moved = [(missing(here + _STEP * along[:, None]) - missed) / _STEP for along in np.eye(dims)]
+        slopes = np.moveaxis(np.stack(moved, axis=1), 2, 0)  # (place, of, along)
+        step = (np.linalg.pinv(slopes) @ missed.T[:, :, None])[:, :, 0].T
+        share = np.ones(len(length))
+        for _ in range(8):
+            tried = missing(here - share * step)
+            worse = np.linalg.norm(tried, axis=0) >= length
+            if not worse.any():
+                break
+            share = np.where(worse, share / 2, share)
         here = here - share * step
         missed = missing(here)
-    return here, float(np.linalg.norm(missed))
+    return here, np.linalg.norm(missed, axis=0)
