@@ -208,7 +208,11 @@ def _chain(first: Mapping[int, int], then: Mapping[int, int]) -> dict[int, int]:
 def _carry(moved: Displacement, then: Spatial, middle: Sequence[int], out: Sequence[int]) -> Displacement:
     """The displacement d with ``then(o + d(o)) = q + moved(q)``, where ``q = then(o)``."""
     dims = len(out)
-    points = tuple(max(2, min(2 * number - 1, size)) for number, size in zip(moved.control.shape[1:], out, strict=True))
+    least = (2,) * dims if then.displacement is None else then.displacement.control.shape[1:]
+    points = tuple(
+        max(2, min(max(2 * number - 1, own), size))
+        for number, own, size in zip(moved.control.shape[1:], least, out, strict=True)
+    )
     own = (
         np.zeros((dims, *points))
         if then.displacement is None

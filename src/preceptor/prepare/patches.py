@@ -73,12 +73,12 @@ def together(decided: Sequence[Applied], shape: Sequence[int]) -> tuple[Spatial 
     Raises:
         PrepareError: One works something out of the whole image, which is for the preparation.
     """
-    spatial: Spatial | None = None
+    maps: list[Spatial] = []
     intensities = []
     for whole in decided:
         for applied in parts(whole):
             if isinstance(applied, Spatial):
-                spatial = applied if spatial is None else compose(spatial, applied, shape)
+                maps.append(applied)
             elif isinstance(applied, Intensity):
                 intensities.append(applied)
             elif isinstance(applied, Derived):
@@ -89,6 +89,10 @@ def together(decided: Sequence[Applied], shape: Sequence[int]) -> tuple[Spatial 
                     remedy=f"move to `prepare` what makes {', '.join((*applied.images, *applied.masks)) or 'it'}",
                     code="augment_derived",
                 )
+    # From the last to the first: matrices that follow a displacement are multiplied before it is carried over, once.
+    spatial = maps.pop() if maps else None
+    while maps and spatial is not None:
+        spatial = compose(maps.pop(), spatial, shape)
     return spatial, intensities
 
 
