@@ -58,6 +58,19 @@ def test_the_next_pair_is_far_away(surveyed):
 
 
 @pytest.mark.answer("I12.9")
+@pytest.mark.parametrize(("other_layout", "same"), [(0.15, True), (0.30, False)])
+def test_one_fine_detail_in_another_layout_is_another_picture(other_layout, same):
+    """Correlations of 0.989 and 0.958: a filter, a grid or a collimator leaves its fine detail in every picture."""
+    generator = np.random.default_rng(0)
+    x, y = np.meshgrid(np.linspace(-1, 1, 32), np.linspace(-1, 1, 32), indexing="ij")
+    detail = 0.02 * generator.normal(size=(32, 32))
+    first = x + detail
+    second = x + other_layout * y + detail
+    small = {("a", "image"): first[None].astype(np.float32), ("b", "image"): second[None].astype(np.float32)}
+    assert len(find_pairs(small, same_detail=0.5)) == same
+
+
+@pytest.mark.answer("I12.9")
 def test_people_under_two_ids_are_brought_together(surveyed):
     merged = merge_duplicates(surveyed.cohort, surveyed.pairs)
     clusters = {case.patient: {each.cluster for each in merged if each.patient == case.patient} for case in merged}
