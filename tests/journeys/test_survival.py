@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,13 @@ def test_cox_from_phantoms_to_a_bundle_that_says_how_soon(folder, tmp_path):
     told = pr.predict(tmp_path / "journey.preceptor", [noise, cohort.root / case.images["image"]], out=out)
     assert {"answer", "survival_3", "survival_48", "unit", "accepted", "reasons"} <= set(told.columns)
     assert not told["accepted"].iloc[0] and told["reasons"].iloc[0] and told["unit"].iloc[1] == "months"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["logistic_hazard", "deephit"])
+def test_discrete_time_needs_no_baseline(objective, folder):
+    run = walked(folder, objective, "input_control")
+    assert run.evidence["concordance"].interval[0] > 0.6
+    assert run.evidence["concordance.antolini"].value > 0.6
+    assert run.evidence["survival_brier.explained"].value > 0
+    assert json.loads((run.folder / "evidence.json").read_text())["facts"]["baselines"]["beaten"]["kaplan_meier"]
