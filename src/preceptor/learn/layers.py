@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 Norm = Literal["instance", "batch", "group", "none"]
 
@@ -55,6 +55,26 @@ def normalisation(kind: Norm, channels: int, space_dims: int) -> nn.Module:
         return {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[space_dims](channels)
     groups = channels if kind == "instance" else max(g for g in range(1, 9) if channels % g == 0)
     return nn.GroupNorm(groups, channels)
+
+
+def folded(image: Tensor, side: int) -> Tensor:
+    """Blocks of voxels as channels: ``(batch, channel, *space)`` to ``(batch, channel * side ** dims, *space / side)``.
+
+    Source: Shi 2016 (arXiv:1609.05158), section 2.2, the other way round.
+    """
+    dims = image.dim() - 2
+    split = [part for size in image.shape[2:] for part in (size // side, side)]
+    blocks = image.reshape(*image.shape[:2], *split)
+    order = (0, 1, *range(3, 2 + 2 * dims, 2), *range(2, 2 + 2 * dims, 2))
+    return blocks.permute(order).flatten(1, 1 + dims)
+
+
+def unfolded(image: Tensor, side: int) -> Tensor:
+    """Channels as blocks of voxels: undoes `folded`."""
+    dims = image.dim() - 2
+    blocks = image.reshape(image.shape[0], image.shape[1] // side**dims, *[side] * dims, *image.shape[2:])
+    order = [axis for pair in zip(range(2 + dims, 2 + 2 * dims), range(2, 2 + dims), strict=True) for axis in pair]
+    return blocks.permute(0, 1, *order).reshape(*blocks.shape[:2], *(side * size for size in image.shape[2:]))
 
 
 def _sides(value: int | Sequence[int]) -> int | tuple[int, ...]:
