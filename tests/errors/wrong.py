@@ -223,6 +223,7 @@ WRONG = [
     Wrong("no_such_strategy_inside", "strategy: once", "strategy: {ensemble: {each: twice}}", "classify"),
     # Preparation.
     Wrong("flip_in_preparation", "prepare: [", "prepare: [{flip: {axes: [left-right], chance: 0.5}}, "),
+    Wrong("truth_in_preparation", ", zscore]", ", {zscore: {mask: label}}]"),
     Wrong("spacing_of_two_axes", "spacing_mm: [1, 1, 1]", "spacing_mm: [1, 1]"),
     Wrong("spacing_of_zero", "spacing_mm: [1, 1, 1]", "spacing_mm: [1, 1, 0]"),
     # The command line and the folder.

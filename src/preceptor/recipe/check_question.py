@@ -32,6 +32,7 @@ def check_question(
     if task is not None and question is not None:
         _classes(question, task.path, task.settings, report)
         _suits(question, made, report)
+        _truth_in_preparation(getattr(task.object, "mask", None), made, report)
         _curves(made, report)
     width = _widths(question, made["objective"], report) if question is not None else None
     views = _views(filled.get("cohort"))
@@ -87,6 +88,19 @@ def _suits(question: Question, made: Mapping[str, list[Made]], report: Report) -
                     remedy=f"take {each.name} out",
                     code="does_not_suit",
                 )
+
+
+def _truth_in_preparation(truth: str | None, made: Mapping[str, list[Made]], report: Report) -> None:
+    """Report steps that look at the answer: a new image has none, and a test image must not give it away."""
+    for each in made["prepare"]:
+        if truth is not None and each.settings.get("mask") == truth:
+            report.add(
+                (*each.path, "mask"),
+                f"{each.name} looks at '{truth}', which is what is to be found",
+                expected="a mask that an earlier step makes, such as body, brain, lung, sector or tissue",
+                remedy="leave `mask` out, or make a mask first: {remove_background: {}} or {skull_strip: {...}}",
+                code="prepare_reads_truth",
+            )
 
 
 def _curves(made: Mapping[str, list[Made]], report: Report) -> None:
