@@ -15,7 +15,10 @@ from preceptor.core.slots import build
 
 from .synthesis import Order
 
-_INK, _PAPER, _OUTLINE = (230, 230, 230), (18, 18, 20), np.array([255, 176, 0])
+_INK, _PAPER = (230, 230, 230), (18, 18, 20)
+
+#: Of the first mask, the second …; told apart in any kind of colour vision (Okabe and Ito).
+_OUTLINES = np.array([[255, 176, 0], [86, 180, 233], [204, 121, 167], [0, 158, 115]])
 
 #: Tiles side by side, and letters of a caption's line.
 _ACROSS, _LETTERS = 6, 34
@@ -24,7 +27,8 @@ _ACROSS, _LETTERS = 6, 34
 def write_contact_sheet(order: Order, path: Path, side: int = 220) -> Path:
     """Draw a study's first cases side by side: every view, the truth's outline, and what the table will say.
 
-    A volume shows the slice where most of its truth lies, its middle one without; a film its first frame.
+    A volume shows the slice where most of its truth lies (of several label maps, the one that fills least), its middle
+    one without; a film four of its frames, the first above on the left and the second to its right.
 
     Args:
         order: The study.
@@ -61,9 +65,8 @@ def _tiles(order: Order) -> Iterator[tuple[np.ndarray, list[str]]]:
         if order.text is not None:
             drawn = order.text.burn(drawn, turn)
         for view, image in drawn.images.items():
-            truth = next(iter(drawn.masks.values()), None)
             told = [f"{index}  {view}" if len(drawn.images) > 1 else str(index)]
-            yield _slice(image, truth), told + _told(drawn.labels) + _told(drawn.fields)
+            yield _tile(image, list(drawn.masks.values())), told + _told(drawn.labels) + _told(drawn.fields)
         if not drawn.images:
             yield np.full((1, 1, 3), 40, np.uint8), [str(index), *_told(drawn.labels), *_told(drawn.fields)]
 
@@ -72,21 +75,39 @@ def _told(values: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {value}"[:_LETTERS] for name, value in values.items()]
 
 
-def _slice(image: Image, truth: Image | None) -> np.ndarray:
-    """``(row, column, 3)`` uint8 as displayed, the truth outlined."""
-    array, index = image.array, None if truth is None else truth.array[0]
-    array = array[:, 0] if image.has_time else array
-    if image.space_dims == 3:
-        filled = (index > 0).sum(axis=(0, 1)) if index is not None else np.zeros(array.shape[3])
-        place = int(filled.argmax()) if filled.any() else array.shape[3] // 2
-        array, index = array[:, ::-1, ::-1, place], None if index is None else index[::-1, ::-1, place]
+def _tile(image: Image, truth: list[Image]) -> np.ndarray:
+    """``(row, column, 3)`` uint8 as displayed, the truth outlined; four frames of a film."""
+    depth = _depth(image, truth)
+    if not image.has_time:
+        return _slice(image.array, [mask.array for mask in truth], depth)
+    frames = np.linspace(0, image.array.shape[1] - 1, 4).round().astype(int)
+    shown = [
+        _slice(image.array[:, frame], [mask.array[:, frame] if mask.has_time else mask.array for mask in truth], depth)
+        for frame in frames
+    ]
+    return np.vstack([np.hstack(shown[:2]), np.hstack(shown[2:])])
+
+
+def _depth(image: Image, truth: list[Image]) -> int | None:
+    """Which slice of a volume is shown."""
+    if image.space_dims == 2:
+        return None
+    filled = [(mask.array > 0).sum(axis=tuple(range(mask.array.ndim - 1))) for mask in truth]
+    told = min((each for each in filled if each.any()), key=lambda each: int(each.sum()), default=None)
+    return image.shape[2] // 2 if told is None else int(told.argmax())
+
+
+def _slice(array: np.ndarray, truth: list[np.ndarray], depth: int | None) -> np.ndarray:
+    """``(channel, x, y[, z])`` as a picture."""
+    if depth is not None:
+        array, truth = array[:, ::-1, ::-1, depth], [each[:, ::-1, ::-1, depth] for each in truth]
     grey = np.rint(255 * np.clip(np.moveaxis(array, 0, -1), 0, 1)).astype(np.uint8)
     picture = np.repeat(grey, 3 // grey.shape[2], axis=2).swapaxes(0, 1).copy()
-    if index is not None:
-        index = index.T
+    for place, mask in enumerate(truth):
+        index = mask[0].T
         inner = np.ones(index.shape, bool)
         for axis in (0, 1):
             for step in (-1, 1):
                 inner &= np.roll(index, step, axis) == index
-        picture[(index > 0) & ~inner] = _OUTLINE
+        picture[(index > 0) & ~inner] = _OUTLINES[place % len(_OUTLINES)]
     return picture
