@@ -19,9 +19,11 @@ from preceptor.prepare.compose import prepare_sample
 from preceptor.prepare.store import prepare
 from preceptor.recipe.values import plain
 
-from ..prepare.cases import Finding
-
 FITTED = [name for name in names("transforms") if hasattr(plugin("transforms", name), "fit")]
+
+
+def _task():
+    return plugin("tasks", "classification")(label="finding", classes=["no", "yes"])
 
 
 def _volume(path: Path, rng: np.random.Generator) -> None:
@@ -64,7 +66,7 @@ def cohort(folder: Path, kind: str) -> Cohort:
 
 def states(name: str, whole: Cohort, folder: Path):
     """What was learnt, as it would be hashed, and the training images it makes."""
-    store = prepare(whole, [plugin("transforms", name).example()], Finding(), folder, fit_on=whole.with_role("train"))
+    store = prepare(whole, [plugin("transforms", name).example()], _task(), folder, fit_on=whole.with_role("train"))
     tensors: dict = {}
     tree = take_apart(store.states, tensors)
     images = {case.key: store.sample(case.key).images["image"].array for case in whole.with_role("train")}
