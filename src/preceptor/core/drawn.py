@@ -80,20 +80,26 @@ class Drawn:
     patient: str | None = None
 
 
-def centred(array: np.ndarray, spacing_mm: tuple[float, ...], *, is_label: bool = False) -> Image:
+def centred(
+    array: np.ndarray, spacing_mm: tuple[float, ...], *, is_label: bool = False, time_step_s: float | None = None
+) -> Image:
     """An image of one channel whose field of view is centred in space, axes along RAS+.
 
     Args:
-        array: ``(x, y[, z])``, or ``(channel, x, y[, z])`` where it has one axis more than `spacing_mm`.
+        array: ``(x, y[, z])``, or ``(channel, x, y[, z])`` where it has one axis more than `spacing_mm`; of a film
+            ``(time, x, y[, z])``, or ``(channel, time, x, y[, z])``.
         spacing_mm: Between voxel centres, along each axis of space.
         is_label: A label map.
+        time_step_s: Seconds from one frame to the next of a film; None where it is none.
     """
-    array = array if array.ndim > len(spacing_mm) else array[None]
+    has_time = time_step_s is not None
+    array = array if array.ndim > len(spacing_mm) + has_time else array[None]
     affine_mm = np.eye(4)
     for axis, step in enumerate(spacing_mm):
         affine_mm[axis, axis] = step
         affine_mm[axis, 3] = -(array.shape[axis - len(spacing_mm)] - 1) / 2 * step
-    return Image(array, affine_mm, is_label=is_label)
+    meta = {} if time_step_s is None else {"time_step_s": float(time_step_s)}
+    return Image(array, affine_mm, is_label=is_label, has_time=has_time, meta=meta)
 
 
 def _letters(stream: str) -> int:

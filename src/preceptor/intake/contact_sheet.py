@@ -66,7 +66,8 @@ def _tiles(order: Order) -> Iterator[tuple[np.ndarray, list[str]]]:
             drawn = order.text.burn(drawn, turn)
         for view, image in drawn.images.items():
             told = [f"{index}  {view}" if len(drawn.images) > 1 else str(index)]
-            yield _tile(image, list(drawn.masks.values())), told + _told(drawn.labels) + _told(drawn.fields)
+            truth = [drawn.masks[view]] if view in drawn.masks else list(drawn.masks.values())
+            yield _tile(image, truth), told + _told(drawn.labels) + _told(drawn.fields)
         if not drawn.images:
             yield np.full((1, 1, 3), 40, np.uint8), [str(index), *_told(drawn.labels), *_told(drawn.fields)]
 

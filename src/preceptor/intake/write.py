@@ -85,6 +85,7 @@ def _nifti(image: Image) -> bytes:
         raise PrepareError("NIfTI here holds time or channels, not both", expected="one channel", code="axes")
     if image.has_time:
         array = np.moveaxis(array[0], 0, -1)
+        array = array if image.space_dims == 3 else array[:, :, None]  # a film of two axes is one slice over time
     elif image.channels > 1:
         array = np.moveaxis(array, 0, -1)
         array = array if image.space_dims == 3 else array[:, :, None]
