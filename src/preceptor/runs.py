@@ -346,8 +346,11 @@ class Run:
 
     def _prepare(self, cohort: Cohort) -> Any:
         """The cohort on the prepared grid. Process 0 prepares; the others find it done."""
+        from .deliver.segmenting import bundle_segmenter
+        from .prepare.segmenter import open_bundles_with
         from .prepare.store import prepare
 
+        open_bundles_with(bundle_segmenter)
         if not self.fabric.is_global_zero:
             self.fabric.barrier()
         store = prepare(

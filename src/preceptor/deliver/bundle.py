@@ -221,11 +221,14 @@ class Bundle:
 
     def _make_council(self, device: str) -> Council:
         from preceptor.learn.model import Model
+        from preceptor.prepare.segmenter import open_bundles_with
         from preceptor.prove.answering import Answering
 
         from .council import Council, Panel
         from .oversize import refuse_oversize
+        from .segmenting import bundle_segmenter
 
+        open_bundles_with(bundle_segmenter)
         made = []
         with tempfile.TemporaryDirectory(prefix="preceptor-") as name:
             self._container.extract(Path(name), "groups/")

@@ -66,7 +66,11 @@ def predict_case(bundle: Bundle, placed: tuple[Path, Case], device: str) -> Pred
         PrepareError: An image can't be read.
     """
     root, case = placed
-    original = open_case(root, case, masks=())
+    return predict_sample(bundle, open_case(root, case, masks=()), device)
+
+
+def predict_sample(bundle: Bundle, original: Sample, device: str) -> Prediction:
+    """Predict one case as it was read; a segmentation's mask lies on the grid the image came in."""
     prediction = answer_opened(bundle, original, device)
     if prediction.label is not None:
         mask = bundle.task.decode_mask(_on_original(prediction, prediction.label, original.reference))

@@ -24,8 +24,9 @@ _open: dict[bytes, Segmenter] = {}
 
 def open_bundles_with(opener: Callable[[Path], Segmenter]) -> None:
     """Hand in how a bundle file becomes a segmenter; the last one handed in counts."""
-    _openers.append(opener)
-    _open.clear()
+    if _openers != [opener]:
+        _openers[:] = [opener]
+        _open.clear()
 
 
 def segmenter(bundle: bytes) -> Segmenter:
@@ -41,7 +42,7 @@ def segmenter(bundle: bytes) -> Segmenter:
         raise PrepareError(
             "a step names a model, and nothing here opens bundles",
             where="prepare",
-            expected="`preceptor.prepare.segmenter.open_bundles_with` to have been called",
+            expected="a run or a bundle, which hand that in; or `preceptor.prepare.segmenter.open_bundles_with`",
             remedy="name an atlas and its mask instead",
             code="no_segmenter",
         )
