@@ -19,7 +19,8 @@ from preceptor.core.image import Image
 Segmenter = Callable[[Image], np.ndarray]
 
 _openers: list[Callable[[Path], Segmenter]] = []
-_open: dict[bytes, Segmenter] = {}
+#: By the bundle's bytes; a bundle is read as it is needed, so its file must live as long.
+_open: dict[bytes, tuple[Segmenter, tempfile.TemporaryDirectory[str]]] = {}
 
 
 def open_bundles_with(opener: Callable[[Path], Segmenter]) -> None:
@@ -47,8 +48,8 @@ def segmenter(bundle: bytes) -> Segmenter:
             code="no_segmenter",
         )
     if bundle not in _open:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.preceptor"
-            path.write_bytes(bundle)
-            _open[bundle] = _openers[-1](path)
-    return _open[bundle]
+        folder = tempfile.TemporaryDirectory(prefix="preceptor-")
+        path = Path(folder.name) / "model.preceptor"
+        path.write_bytes(bundle)
+        _open[bundle] = _openers[-1](path), folder
+    return _open[bundle][0]
