@@ -20,8 +20,11 @@ _INK, _PAPER = (230, 230, 230), (18, 18, 20)
 #: Of the first mask, the second …; told apart in any kind of colour vision (Okabe and Ito).
 _OUTLINES = np.array([[255, 176, 0], [86, 180, 233], [204, 121, 167], [0, 158, 115]])
 
-#: Tiles side by side, and letters of a caption's line.
-_ACROSS, _LETTERS = 6, 34
+#: Tiles side by side: about so many, and no more than that where a case has many views.
+_ACROSS, _WIDEST = 6, 8
+
+#: Letters of a caption's line.
+_LETTERS = 34
 
 
 def write_contact_sheet(order: Order, path: Path, side: int = 220) -> Path:
@@ -41,12 +44,13 @@ def write_contact_sheet(order: Order, path: Path, side: int = 220) -> Path:
     from PIL import Image as Pillow
     from PIL import ImageDraw, ImageFont
 
-    tiles = list(_tiles(order))
-    across = min(_ACROSS, len(tiles))
-    font, lines = ImageFont.load_default(size=12), max(len(caption) for _, caption in tiles)
+    tiles = list(_tiles(order, side))
+    views = max(number for number, _, _ in tiles)
+    across = min(len(tiles), views * max(1, _ACROSS // views) if views <= _WIDEST else _WIDEST)
+    font, lines = ImageFont.load_default(size=12), max(len(caption) for _, _, caption in tiles)
     high = side + 15 * lines + 12
     sheet = Pillow.new("RGB", (across * (side + 8) + 8, -(-len(tiles) // across) * high + 8), _PAPER)
-    for place, (picture, caption) in enumerate(tiles):
+    for place, (_, picture, caption) in enumerate(tiles):
         left, top = 8 + place % across * (side + 8), 8 + place // across * high
         scale = side / max(picture.shape[:2])
         size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
@@ -57,7 +61,8 @@ def write_contact_sheet(order: Order, path: Path, side: int = 220) -> Path:
     return Path(path)
 
 
-def _tiles(order: Order) -> Iterator[tuple[np.ndarray, list[str]]]:
+def _tiles(order: Order, side: int) -> Iterator[tuple[int, np.ndarray, list[str]]]:
+    """How many views the case has, a picture, and its caption: what is known stands beneath the first view."""
     kind = build("phantoms", order.kind)
     for index in range(min(12, order.cases)):
         turn = Turn(order.seed, index, order.cases)
@@ -67,23 +72,30 @@ def _tiles(order: Order) -> Iterator[tuple[np.ndarray, list[str]]]:
         for view, image in drawn.images.items():
             told = [f"{index}  {view}" if len(drawn.images) > 1 else str(index)]
             truth = [drawn.masks[view]] if view in drawn.masks else list(drawn.masks.values())
-            yield _tile(image, truth), told + _told(drawn.labels) + _told(drawn.fields)
+            known = _told(drawn.labels) + _told(drawn.fields) if view == next(iter(drawn.images)) else []
+            yield len(drawn.images), _tile(image, truth, side), told + known
         if not drawn.images:
-            yield np.full((1, 1, 3), 40, np.uint8), [str(index), *_told(drawn.labels), *_told(drawn.fields)]
+            yield 1, np.full((1, 1, 3), 40, np.uint8), [str(index), *_told(drawn.labels), *_told(drawn.fields)]
 
 
 def _told(values: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {value}"[:_LETTERS] for name, value in values.items()]
 
 
-def _tile(image: Image, truth: list[Image]) -> np.ndarray:
+def _tile(image: Image, truth: list[Image], side: int) -> np.ndarray:
     """``(row, column, 3)`` uint8 as displayed, the truth outlined; four frames of a film."""
     depth = _depth(image, truth)
+    zoom = max(1, side // (max(image.shape[:2]) * (2 if image.has_time else 1)))  # lines thinner than coarse pixels
     if not image.has_time:
-        return _slice(image.array, [mask.array for mask in truth], depth)
+        return _slice(image.array, [mask.array for mask in truth], depth, zoom)
     frames = np.linspace(0, image.array.shape[1] - 1, 4).round().astype(int)
     shown = [
-        _slice(image.array[:, frame], [mask.array[:, frame] if mask.has_time else mask.array for mask in truth], depth)
+        _slice(
+            image.array[:, frame],
+            [mask.array[:, frame] if mask.has_time else mask.array for mask in truth],
+            depth,
+            zoom,
+        )
         for frame in frames
     ]
     return np.vstack([np.hstack(shown[:2]), np.hstack(shown[2:])])
@@ -98,14 +110,14 @@ def _depth(image: Image, truth: list[Image]) -> int | None:
     return image.shape[2] // 2 if told is None else int(told.argmax())
 
 
-def _slice(array: np.ndarray, truth: list[np.ndarray], depth: int | None) -> np.ndarray:
-    """``(channel, x, y[, z])`` as a picture."""
+def _slice(array: np.ndarray, truth: list[np.ndarray], depth: int | None, zoom: int) -> np.ndarray:
+    """``(channel, x, y[, z])`` as a picture, each pixel so many times as wide."""
     if depth is not None:
         array, truth = array[:, ::-1, ::-1, depth], [each[:, ::-1, ::-1, depth] for each in truth]
     grey = np.rint(255 * np.clip(np.moveaxis(array, 0, -1), 0, 1)).astype(np.uint8)
-    picture = np.repeat(grey, 3 // grey.shape[2], axis=2).swapaxes(0, 1).copy()
+    picture = np.repeat(grey, 3 // grey.shape[2], axis=2).swapaxes(0, 1).repeat(zoom, axis=0).repeat(zoom, axis=1)
     for place, mask in enumerate(truth):
-        index = mask[0].T
+        index = mask[0].T.repeat(zoom, axis=0).repeat(zoom, axis=1)
         inner = np.ones(index.shape, bool)
         for axis in (0, 1):
             for step in (-1, 1):
