@@ -18,6 +18,7 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.slots import build
 from preceptor.prepare.loader import Loader
+from preceptor.prepare.prepared import BOUNDARY
 from preceptor.prepare.store import prepare
 
 from .cases import Finding, Structures, dice, volume, volumes
@@ -101,6 +102,23 @@ def test_spawned_workers_give_the_same_batches(tmp_path):
     assert len(ours) == len(theirs) and all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.parametrize("settings", [{}, {"augment": AUGMENT}, {"augment": ["noise"], "foreground_share": 1.0}])
+def test_patches_written_into_the_batch_are_those_stacked(tmp_path, settings):
+    """Padded, masked by what else lies on the grid, of two views one of which is missing: where they are written is no matter."""
+    cohort = volumes(tmp_path, ((10, 6, 12), (16, 18, 14), (20, 12, 12)))
+    cases = [
+        replace(case, images={**case.images, "t2": case.images["t1"]}) if n else case for n, case in enumerate(cohort)
+    ]
+    cases[1] = replace(cases[1], masks={**cases[1].masks, "forbidden": cases[1].masks["label"]})
+    for workers in (0, 1):
+        made = loader(
+            cohort.with_cases(cases), views=("t1", "t2"), patch=(12, 10, 8), batch_size=3, workers=workers, **settings
+        )
+        for batch, told in zip(made.epoch(1), made._draws(1, None), strict=True):
+            assert same(batch, made._examples.batch(told))
+            assert batch.images["t1"].shape == (3, 1, 12, 10, 8) and batch.images["t1"].is_contiguous()
+
+
 def test_an_epoch_abandoned_half_way_does_no_harm(tmp_path):
     made = loader(volumes(tmp_path), augment=AUGMENT, patch=(8, 8, 8), patches_per_case=4, workers=1)
     expected = list(loader(volumes(tmp_path), augment=AUGMENT, patch=(8, 8, 8), patches_per_case=4).epoch(1))
@@ -170,6 +188,31 @@ def test_the_centre_holds_the_class_where_there_is_room(tmp_path):
     for batch in made.epoch(0):
         for row, mask in zip(batch.rows.tolist(), batch.targets["label"], strict=True):
             assert mask[3, 3, 3] == made.index.stratum[row]
+
+
+def test_patches_are_centred_where_classes_meet(tmp_path):
+    made = loader(
+        volumes(tmp_path, ((40, 40, 40),)),
+        patch=(7, 7, 7),
+        patches_per_case=60,
+        foreground_share=0.2,
+        boundary_share=0.5,
+    )
+    assert sorted(set(made.index.stratum.tolist())) == [BOUNDARY, -1, 1, 2]
+    assert made.index.share[made.index.stratum == BOUNDARY].sum() == pytest.approx(0.5)
+    counted = 0
+    for batch in made.epoch(0):
+        for row, mask in zip(batch.rows.tolist(), batch.targets["label"], strict=True):
+            if made.index.stratum[row] == BOUNDARY:
+                counted += 1
+                beside = [mask[2, 3, 3], mask[4, 3, 3], mask[3, 2, 3], mask[3, 4, 3], mask[3, 3, 2], mask[3, 3, 4]]
+                assert any(each != mask[3, 3, 3] for each in beside)
+    assert counted / 60 == pytest.approx(0.5, abs=0.2)
+
+
+def test_shares_of_patches_leave_something_for_anywhere(tmp_path):
+    with pytest.raises(RecipeError, match="more than all"):
+        loader(volumes(tmp_path), patch=(7, 7, 7), foreground_share=0.7, boundary_share=0.5)
 
 
 def test_a_given_probability_chooses_the_rows(tmp_path):

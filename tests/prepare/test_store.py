@@ -8,6 +8,7 @@ from dataclasses import replace
 import nibabel
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from preceptor.core.applied import Intensity
 from preceptor.core.cohort import Sample
@@ -16,10 +17,12 @@ from preceptor.core.image import Image
 from preceptor.core.slots import build
 from preceptor.intake.read import open_case
 from preceptor.prepare.compose import prepare_sample
-from preceptor.prepare.prepared import PreparedCase, write_prepared
+from preceptor.prepare.prepared import BOUNDARY, PreparedCase, write_prepared
 from preceptor.prepare.store import Store, prepare
 
 from .cases import Structures, volumes
+
+CROSS = ndimage.generate_binary_structure(3, 1)
 
 
 def steps():
@@ -189,12 +192,30 @@ def test_unlabelled_voxels_are_minus_one(tmp_path):
 def test_the_places_of_a_class_are_kept(tmp_path):
     store = prepared(volumes(tmp_path, ((40, 44, 36),)), [])
     case, mask = store.prepared("case-0"), store.sample("case-0").masks["label"].array[0]
-    assert case.strata == {1: int((mask == 1).sum()), 2: int((mask == 2).sum())}
+    assert {value: case.strata[value] for value in (1, 2)} == {1: int((mask == 1).sum()), 2: int((mask == 2).sum())}
     for value in (1, 2):
         places = case.centres(value)
         assert len(places) == min((mask == value).sum(), 4096)
         assert (mask[tuple(places.T)] == value).all()
         assert len(np.unique(places, axis=0)) == len(places)
+
+
+def test_the_places_where_two_classes_meet_are_kept(tmp_path):
+    store = prepared(volumes(tmp_path, ((40, 44, 36),)), [])
+    case, mask = store.prepared("case-0"), store.sample("case-0").masks["label"].array[0]
+    meets = ndimage.maximum_filter(mask, footprint=CROSS) != ndimage.minimum_filter(mask, footprint=CROSS)
+    places = case.centres(BOUNDARY)
+    assert case.strata[BOUNDARY] == len(places) == meets.sum()
+    assert meets[tuple(places.T)].all() and len(np.unique(places, axis=0)) == len(places)
+
+
+def test_what_is_unlabelled_meets_nothing(tmp_path):
+    """Neither the edge of what was labelled nor a case of one class has a boundary."""
+    index = np.zeros((1, 6, 6, 6), dtype=np.int8)
+    index[:, 3:] = -1
+    sample = Sample("a", {}, masks={"label": Image(index, np.eye(4), is_label=True)})
+    write_prepared(tmp_path / "a.safetensors", sample, "label")
+    assert PreparedCase(tmp_path / "a.safetensors").strata == {}
 
 
 def test_a_damaged_file_is_refused_when_it_is_opened(tmp_path):

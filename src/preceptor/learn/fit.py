@@ -387,6 +387,7 @@ class Training:
             patch=self.settings.patch,
             patches_per_case=self.settings.patches_per_case,
             foreground_share=self.settings.foreground_share,
+            boundary_share=self.settings.boundary_share,
             workers=self.settings.workers,
             hide_labels=hidden,
         )

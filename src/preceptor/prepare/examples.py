@@ -6,22 +6,24 @@ import hashlib
 import math
 from bisect import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import Any
+from dataclasses import replace
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from preceptor.core.batch import Batch, Index
+from preceptor.core.applied import Intensity, Spatial
+from preceptor.core.batch import Batch
 from preceptor.core.cohort import Case, Sample
-from preceptor.core.errors import RecipeError
 from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Task, Transform
 
-from .patches import UNLABELLED, draw, empty_patch, full_patch, place_patch, read_patch
+from .frames import frames, stacked
+from .patches import UNLABELLED, copy_patch, draw, empty_patch, full_patch, place_patch, read_patch
 from .prepared import Grid, PreparedCase
+from .rows import make_index, refuse_several_grids, same_channels, targets_of, text_columns
 from .store import Store
 
 #: The mask that weighs voxels in the loss: 1 where a case has none.
@@ -38,14 +40,14 @@ def number_of(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """What a batch is told of one of its examples.
 
     Args:
         seed, epoch, draw: With the case, the key of its dice.
         case: Position in the index's keys.
         row: Of the index, or -1 where the dice choose among the case's rows.
+        place: Numbers in [0, 1) that say which row it is, and where a patch lies: one, and one an axis.
     """
 
     seed: int
@@ -53,6 +55,7 @@ class Told:
     case: int
     draw: int
     row: int = -1
+    place: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 
 
 class Examples:
@@ -61,6 +64,7 @@ class Examples:
     Attributes:
         index: What an epoch can draw from.
         shapes: ``{view: (channel…, *space)}`` of every case's views.
+        numbers: ``(case,)`` int64: each case's number in the dice's key.
     """
 
     def __init__(
@@ -73,100 +77,90 @@ class Examples:
         augment: Sequence[Transform],
         patch: tuple[int, ...] | None,
         foreground_share: float,
+        boundary_share: float,
         hidden: frozenset[str],
     ) -> None:
         self._store, self._cases, self._task = store, list(cases), task
         self._views, self._augment, self._patch, self._hidden = tuple(views), tuple(augment), patch, hidden
-        self._numbers = [number_of(case.key) for case in cases]
+        self.numbers = np.array([number_of(case.key) for case in cases], dtype=np.int64)
+        self._numbers = self.numbers.tolist()
         self.shapes: list[dict[str, tuple[int, ...]]] = []
         self._marks: dict[str, tuple[int, ...]] = {}  # shape of each further mask, as the first case has it
-        strata = []
+        strata: list[list[int]] = []
         for case in cases:
             prepared = store.prepared(case.key)
+            if patch is not None:
+                refuse_several_grids(prepared, case.key)
             self.shapes.append({view: prepared.image(view).array.shape for view in prepared.views})
             for name in prepared.masks:
                 if name != task.mask:
                     self._marks.setdefault(name, prepared.mask(name).array.shape[1:])
             strata.append([] if case.key in hidden or patch is None else sorted(prepared.strata))
-            if patch is not None and len(prepared.grids) > 1:
-                raise _several_grids(case.key)
-        self._channels = self._same_channels()
-        self._text = _text_columns(cases)
-        self.index = self._make_index(strata, foreground_share)
+        self._channels = same_channels(store, self._cases, patch)
+        self._text = text_columns(cases)
+        targets = [targets_of(task, case, case.key in hidden) for case in cases]
+        self._targets = [{name: torch.from_numpy(np.array(each[name])) for name in each} for each in targets]
+        self.index = make_index(self._cases, targets, strata, foreground_share, boundary_share)
         self._first_row = np.searchsorted(self.index.case, np.arange(len(cases) + 1)).tolist()
+        self._up_to = [
+            list(accumulate(self.index.share[first:last].tolist())) for first, last in pairwise(self._first_row)
+        ]
+        self._stratum = self.index.stratum.tolist()
+        self._framed = self._parts_of_a_frame() if patch is not None and not task.varies else {}
         self._reads_pixels = any(getattr(each, "reads_pixels", True) for each in augment)
 
-    # ---------------------------------------------------------------- what there is
-
-    def _same_channels(self) -> dict[str, tuple[int, ...]]:
-        """``{view: axes before space}``, the same in every case."""
-        found: dict[str, tuple[int, ...]] = {}
-        for case, shapes in zip(self._cases, self.shapes, strict=True):
-            for view, shape in shapes.items():
-                dims = self._store.prepared(case.key).image(view).space_dims
-                lead = shape[: len(shape) - dims]
-                if found.setdefault(view, lead) != lead:
-                    raise RecipeError(
-                        f"the view {view} has {found[view][0]} channels in one case and {lead[0]} in case {case.key}",
-                        expected="the same number in every case",
-                        remedy="select or merge channels when the cohort is read",
-                        code="channels_differ",
-                    )
-                if self._patch is not None and len(self._patch) != dims:
-                    raise RecipeError(
-                        f"train.patch has {len(self._patch)} numbers, and the images {dims} axes",
-                        where="train.patch",
-                        expected="one number for each axis",
-                        code="axes_mismatch",
-                    )
-        return found
-
-    def _make_index(self, strata: Sequence[Sequence[int]], foreground_share: float) -> Index:
-        rows, stratum, share = [], [], []
-        for case, present in enumerate(strata):
-            anywhere = 1 - foreground_share if present else 1.0
-            rows += [case] * (1 + len(present))
-            stratum += [-1, *present]
-            share += [anywhere, *(foreground_share / len(present) for _ in present)]
-        encoded = [self._target(case) for case in self._cases]
-        names = encoded[0] if encoded else {}
-        columns = dict.fromkeys(column for case in self._cases for column in case.fields)
-        return Index(
-            keys=[case.key for case in self._cases],
-            case=np.array(rows, dtype=np.int64),
-            stratum=np.array(stratum, dtype=np.int64),
-            share=np.array(share, dtype=np.float64) / max(len(self._cases), 1),
-            targets={name: np.stack([each[name] for each in encoded]) for name in names},
-            fields={column: [case.fields.get(column) for case in self._cases] for column in columns},
-        )
-
-    def _target(self, case: Case) -> dict[str, np.ndarray]:
-        """The task's targets of a case; unlabelled where they are hidden."""
-        encoded = {name: np.asarray(value) for name, value in self._task.encode(case).items()}
-        if case.key not in self._hidden:
-            return encoded
-        return {
-            name: np.full_like(value, -1 if value.dtype.kind in "iu" else np.nan) for name, value in encoded.items()
-        }
+    def _parts_of_a_frame(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """What of an example is written straight into the batch: the views, and the task's truth."""
+        patch = self._patch or ()
+        parts = {f"image:{view}": ((*self._channels[view], *patch), torch.float32) for view in self._channels}
+        if self._task.mask is not None:
+            parts[f"mask:{self._task.mask}"] = ((1, *patch), torch.int8)
+        return parts
 
     # ---------------------------------------------------------------- a batch
 
-    def batch(self, told: Sequence[Told]) -> Batch:
+    def frame(self, count: int, shared: bool) -> dict[str, Tensor]:
+        """Memory for a batch of so many examples, in a piece that another process can map where it is shared."""
+        return frames(self._framed, count, shared) if self._framed else {}
+
+    def batch(self, told: Sequence[Told], frame: Mapping[str, Tensor] | None = None) -> Batch:
         """Make a batch.
+
+        Args:
+            told: Of each example.
+            frame: Memory to write it to, made by `frame`; what does not fit there lies elsewhere.
 
         Raises:
             PrepareError: A transform does not fit a case, which is named.
         """
-        made = [self._example(each) for each in told]
-        images = {view: _stacked(column) for view, column in _columns([m.images for m in made]).items()}
+        frame = frame or {}
+        arrays = {name: tensor.numpy() for name, tensor in frame.items()}
+        space = self._patch or ()
+        made = [
+            self._example(
+                each,
+                {name: tensor[n] for name, tensor in frame.items()},
+                {name: array[n].reshape(-1, *space) for name, array in arrays.items()},
+            )
+            for n, each in enumerate(told)
+        ]
+        images = {
+            view: stacked(column, frame.get(f"image:{view}"))
+            for view, column in _columns([m.images for m in made]).items()
+        }
+        truth = frame.get(f"mask:{self._task.mask}")
+        dense = self._task.question.target if truth is not None else None
         return Batch(
             images=images,
             present={view: torch.tensor([view in m.present for m in made]) for view in images},
-            targets={name: _stacked(column) for name, column in _columns([m.targets for m in made]).items()},
+            targets={
+                name: stacked(column, truth if name == dense else None)
+                for name, column in _columns([m.targets for m in made]).items()
+            },
             rows=torch.tensor([m.row for m in made], dtype=torch.long),
             keys=[self._cases[each.case].key for each in told],
             fields=self._fields([self._cases[each.case] for each in told]),
-            masks={name: _stacked(column) for name, column in _columns([m.marks for m in made]).items()},
+            masks={name: stacked(column) for name, column in _columns([m.marks for m in made]).items()},
         )
 
     def _fields(self, cases: Sequence[Case]) -> dict[str, Any]:
@@ -179,67 +173,100 @@ class Examples:
                 fields[column] = torch.tensor([math.nan if is_missing(value) else float(value) for value in values])
         return fields
 
-    def _example(self, told: Told) -> _Example:
+    def _example(self, told: Told, slots: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) -> _Example:
+        """Make an example.
+
+        Args:
+            told: Which.
+            slots: Where its parts shall lie, where that is known; a part that is not written there lies elsewhere.
+            arrays: The same memory, ``(channel, *space)``.
+        """
         case = self._cases[told.case]
-        rng = generator(told.seed, told.epoch, self._numbers[told.case], told.draw)
-        row = told.row if told.row >= 0 else self._choose_row(told.case, rng)
+        rng = None
+        if self._augment or self._task.varies:
+            rng = generator(told.seed, told.epoch, self._numbers[told.case], told.draw)
+        row = told.row if told.row >= 0 else self._choose_row(told.case, told.place[0])
         prepared = self._store.prepared(case.key)
-        whole = self._store.sample(case.key)
-        if case.key in self._hidden:
-            whole = replace(whole, labels={})
         images: dict[str, Tensor] = {}
         masks: dict[str, Tensor] = {}
         for number, grid in enumerate(prepared.grids):
-            part = _part(whole, grid)
             shape, first = grid.shape, (0,) * len(grid.shape)
             if self._patch is not None:
-                stratum = int(self.index.stratum[row])
+                stratum = self._stratum[row]
                 shape = self._patch
-                first = place_patch(rng, grid.shape, shape, prepared.centres(stratum) if stratum >= 0 else None)
-            if self._reads_pixels:
-                seen = full_patch(part, shape, first)
-            else:
-                seen = self._shown(prepared, number, part, shape)
-            spatial, intensities = draw(self._augment, rng, seen, shape)
+                centres = prepared.centres(stratum) if stratum != -1 else None
+                first = place_patch(told.place[1:], grid.shape, shape, centres)
             prepared.fetch_ahead(grid, first, shape)
-            fills = [0.0] * len(part.images) + [
-                float(UNLABELLED if name == self._task.mask else 0) for name in part.masks
-            ]
-            read = read_patch([*part.images.values(), *part.masks.values()], fills, shape, first, spatial)
-            marks = {
-                name: _swapped(tensor, spatial.relabel.get(name, {}) if spatial is not None else {})
-                for name, tensor in zip(part.masks, read[len(part.images) :], strict=True)
-            }
+            spatial: Spatial | None = None
+            intensities: list[Intensity] = []
+            if self._augment and rng is not None:
+                seen = self._seen(case, prepared, number, shape, first)
+                spatial, intensities = draw(self._augment, rng, seen, shape)
+            read = self._read(prepared, grid, shape, first, spatial, slots, arrays)
+            marks = dict(zip(grid.masks, read[len(grid.views) :], strict=True))
+            if spatial is not None and spatial.relabel:
+                marks = {name: _swapped(mask, spatial.relabel.get(name, {})) for name, mask in marks.items()}
             masks |= marks
-            if case.key in self._hidden:
+            if intensities and case.key in self._hidden:
                 marks = {name: tensor for name, tensor in marks.items() if name != self._task.mask}
-            for view, tensor in zip(part.images, read, strict=False):
+            for view, tensor in zip(grid.views, read, strict=False):
                 for applied in intensities:
                     tensor = applied.on(view, tensor, marks)
                 images[view] = tensor
-        return self._finish(case, row, rng, images, masks)
+        return self._finish(told.case, row, rng, images, masks, slots)
 
-    def _shown(self, prepared: PreparedCase, number: int, part: Sample, shape: tuple[int, ...]) -> Sample:
-        """What transforms see that do not look at pixels; made once for as long as the case is open."""
-        known = (number, shape, part.key in self._hidden)
-        if known not in prepared.shown:
-            prepared.shown[known] = empty_patch(part, shape)
+    def _read(
+        self,
+        prepared: PreparedCase,
+        grid: Grid,
+        shape: tuple[int, ...],
+        first: tuple[int, ...],
+        spatial: Spatial | None,
+        slots: Mapping[str, Tensor],
+        arrays: Mapping[str, np.ndarray],
+    ) -> list[Tensor]:
+        """The patch of every view and mask of a grid."""
+        names = prepared.names_of(grid)
+        fills = [float(UNLABELLED) if name == f"mask:{self._task.mask}" else 0.0 for name in names]
+        if spatial is None and all(name in slots for name in names):
+            copy_patch([prepared.flat(name) for name in names], fills, first, [arrays[name] for name in names])
+            return [slots[name] for name in names]
+        return read_patch([prepared.named(name) for name in names], fills, shape, first, spatial)
+
+    def _seen(
+        self, case: Case, prepared: PreparedCase, number: int, shape: tuple[int, ...], first: tuple[int, ...]
+    ) -> Sample:
+        """What transforms see; made once for as long as the case is open where they do not look at pixels."""
+        is_hidden = case.key in self._hidden
+        known = (number, shape, is_hidden)
+        if not self._reads_pixels and known in prepared.shown:
+            return prepared.shown[known]
+        whole = self._store.sample(case.key)
+        if is_hidden:
+            whole = replace(whole, labels={})
+        part = _part(whole, prepared.grids[number])
+        if self._reads_pixels:
+            return full_patch(part, shape, first)
+        prepared.shown[known] = empty_patch(part, shape)
         return prepared.shown[known]
 
-    def _choose_row(self, case: int, rng: np.random.Generator) -> int:
-        first, last = self._first_row[case], self._first_row[case + 1]
-        if last - first == 1:
-            return first
-        steps = list(accumulate(self.index.share[first:last].tolist()))
-        return min(first + bisect(steps, rng.random() * steps[-1]), last - 1)
+    def _choose_row(self, case: int, number: float) -> int:
+        steps = self._up_to[case]
+        return self._first_row[case] + min(bisect(steps, number * steps[-1]), len(steps) - 1)
 
     def _finish(
-        self, case: Case, row: int, rng: np.random.Generator, images: dict[str, Tensor], masks: dict[str, Tensor]
+        self,
+        number: int,
+        row: int,
+        rng: np.random.Generator | None,
+        images: dict[str, Tensor],
+        masks: dict[str, Tensor],
+        slots: Mapping[str, Tensor],
     ) -> _Example:
         """Add what the case lacks, its targets, and what the task makes of both."""
-        hidden = case.key in self._hidden
+        hidden = self._cases[number].key in self._hidden
         present = set(images)
-        targets = {name: torch.from_numpy(np.array(value)) for name, value in self._target(case).items()}
+        targets = dict(self._targets[number])
         dense = self._task.mask
         if dense is not None:
             known = masks.pop(dense, None)
@@ -247,15 +274,16 @@ class Examples:
                 space = self._space(images) if known is None else known.shape[1:]
                 targets[self._task.question.target] = torch.full(space, UNLABELLED, dtype=torch.int8)
             else:
-                targets[self._task.question.target] = known[0]
-        if self._task.varies:
+                targets[self._task.question.target] = _placed(known, slots.get(f"mask:{dense}"))[0]
+        if self._task.varies and rng is not None:
+            targets = {name: target.clone() for name, target in targets.items()}  # those of the case are kept
             images, targets = self._task(images, targets, rng)
             present = set(images)
         else:
             for view in self._views:
                 if view not in images:
                     images[view] = torch.zeros(self._missing_shape(view))
-            images = {view: images[view] for view in self._views}
+            images = {view: _placed(images[view], slots.get(f"image:{view}")) for view in self._views}
         return _Example(images, present, targets, self._further(masks, hidden), row)
 
     def _space(self, images: Mapping[str, Tensor]) -> tuple[int, ...]:
@@ -284,8 +312,7 @@ class Examples:
         return out
 
 
-@dataclass(frozen=True)
-class _Example:
+class _Example(NamedTuple):
     images: dict[str, Tensor]
     present: set[str]
     targets: dict[str, Tensor]
@@ -303,8 +330,11 @@ def _part(sample: Sample, grid: Grid) -> Sample:
     )
 
 
-def _stacked(column: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(column)) if len(column) > 1 else column[0][None]
+def _placed(tensor: Tensor, slot: Tensor | None) -> Tensor:
+    """The same values where they shall lie."""
+    if slot is None or tensor is slot or tensor.shape != slot.shape or tensor.dtype != slot.dtype:
+        return tensor
+    return slot.copy_(tensor)
 
 
 def _columns(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, list[Tensor]]:
@@ -318,22 +348,3 @@ def _swapped(mask: Tensor, relabel: Mapping[int, int]) -> Tensor:
     for old, new in relabel.items():
         out[mask == old] = new
     return out
-
-
-def _text_columns(cases: Sequence[Case]) -> dict[str, bool]:
-    """``{column: whether it is text}``: a number is what every case that has the column gives as one."""
-    columns = dict.fromkeys(column for case in cases for column in case.fields)
-    return {
-        column: any(isinstance(value := case.fields.get(column), str) and not is_missing(value) for case in cases)
-        for column in columns
-    }
-
-
-def _several_grids(key: str) -> RecipeError:
-    return RecipeError(
-        "patches can't be cut from views that lie on different grids",
-        where=f"train.patch, case {key}",
-        expected="views of the same shape and place, such as contrasts of one MR examination",
-        remedy="leave train.patch out to train on whole images, or bring the views onto one grid before",
-        code="patch_grids",
-    )

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
 from preceptor.core.batch import Batch, Index
 from preceptor.core.cohort import Case
 from preceptor.core.errors import PreceptorError, RecipeError
 from preceptor.core.plugins import Task, Transform
+from preceptor.maths.keyed_uniform import keyed_uniform
 
 from .examples import Examples, Told
 from .parcel import Parcel, pack, unpack
@@ -40,6 +41,7 @@ class Loader:
         patch: Voxels along each axis; None takes whole images.
         patches_per_case: Examples drawn from each case in an epoch.
         foreground_share: How often a patch is centred on a labelled structure, each of the case's structures as often.
+        boundary_share: How often it is centred on a place where two classes meet.
         workers: Processes that compute batches; 0 computes them here.
         training: False takes every case once, whole and unvaried, in order; batches hold images of one shape.
         hide_labels: Keys of cases whose labels and masks nobody may see.
@@ -66,6 +68,7 @@ class Loader:
         patch: Sequence[int] | None = None,
         patches_per_case: int = 1,
         foreground_share: float = 0.5,
+        boundary_share: float = 0.0,
         workers: int = 0,
         training: bool = True,
         hide_labels: Sequence[str] = (),
@@ -83,9 +86,11 @@ class Loader:
             augment=tuple(augment) if training else (),
             patch=tuple(patch) if patch is not None and training else None,
             foreground_share=foreground_share,
+            boundary_share=boundary_share,
             hidden=frozenset(hide_labels),
         )
         self._plan: list[list[Told]] = []
+        self._workers = workers
         self._batches = DataLoader(
             _Computed(self._examples),
             batch_size=None,
@@ -137,10 +142,15 @@ class Loader:
                 step = [rows[part::world] for part in range(world)] if len(rows) >= world else []
             mine += step[rank::world]
         self._plan[:] = mine
-        for batch in self._batches:
+        for batch in self._batches if self._workers else self._made_here(mine):
             if isinstance(batch, PreceptorError):
                 raise batch
             yield unpack(batch) if isinstance(batch, Parcel) else batch
+
+    def _made_here(self, plan: Sequence[list[Told]]) -> Iterator[Batch]:
+        for told in plan:
+            batch = self._examples.batch(told, self._examples.frame(len(told), shared=False))
+            yield batch.pin_memory() if torch.cuda.is_available() else batch
 
     def _draws(self, number: int, probability: Sequence[float] | None) -> list[list[Told]]:
         """What each batch is told of its examples."""
@@ -163,7 +173,13 @@ class Loader:
             draws = np.empty(total, dtype=int)
             for position, case in enumerate(chosen):
                 draws[position], counted[case] = counted[case], counted[case] + 1
-        told = [Told(self.seed, number, int(c), int(d), int(r)) for c, d, r in zip(chosen, draws, rows, strict=True)]
+        places = keyed_uniform([self.seed, number, self._examples.numbers[chosen], draws], 4)
+        told = [
+            Told(self.seed, number, case, drawn, row, tuple(place))
+            for case, drawn, row, place in zip(
+                chosen.tolist(), draws.tolist(), rows.tolist(), places.tolist(), strict=True
+            )
+        ]
         return [told[first : first + self.batch_size] for first in range(0, total, self.batch_size)]
 
     def _equal_shapes(self) -> list[list[int]]:
@@ -202,12 +218,12 @@ class _Computed(Dataset):
     def __init__(self, examples: Examples) -> None:
         self._examples = examples
 
-    def __getitem__(self, told: list[Told]) -> Batch | Parcel | PreceptorError:
+    def __getitem__(self, told: list[Told]) -> Parcel | PreceptorError:
         try:
-            batch = self._examples.batch(told)
+            frame = self._examples.frame(len(told), shared=True)
+            return pack(self._examples.batch(told, frame), frame)
         except PreceptorError as error:
             return error  # torch would rebuild it in the main process out of its text alone
-        return batch if get_worker_info() is None else pack(batch)
 
 
 class _Sampler:

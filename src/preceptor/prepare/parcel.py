@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from preceptor.core.batch import Batch
 
 _ALIGNED = 64
+#: Tensors of at most so many bytes travel in the message itself.
+_SMALL = 4096
 
 
 @dataclass(frozen=True)
@@ -39,31 +42,50 @@ class _Place:
     dtype: torch.dtype
 
 
-@dataclass
-class _Pieces:
-    tensors: list[tuple[int, Tensor]] = field(default_factory=list)
-    size: int = 0
+def pack(batch: Batch, frame: Mapping[str, Tensor]) -> Parcel:
+    """Pack a batch's tensors into one piece of memory.
 
-    def put(self, tensor: Tensor) -> _Place:
-        first = -(-self.size // _ALIGNED) * _ALIGNED
-        self.tensors.append((first, tensor))
-        self.size = first + tensor.numel() * tensor.element_size()
-        return _Place(first, tuple(tensor.shape), tensor.dtype)
+    Args:
+        batch: What is small travels in the message itself.
+        frame: Tensors of one shared piece of memory in which parts of the batch lie already; these are not copied. Empty
+            where there is none.
+    """
+    kept = next(iter(frame.values())).untyped_storage() if frame else None
+    size, pieces = 0, []
 
+    def put(value: Any) -> Any:
+        nonlocal size
+        if not isinstance(value, Tensor):
+            return value
+        if kept is not None and value.untyped_storage().data_ptr() == kept.data_ptr():
+            return _Place(int(value.storage_offset()) * value.element_size(), tuple(value.shape), value.dtype)
+        if value.numel() * value.element_size() <= _SMALL:
+            return value.numpy()
+        if kept is not None:
+            return value
+        place = _Place(-(-size // _ALIGNED) * _ALIGNED, tuple(value.shape), value.dtype)
+        pieces.append((place, value))
+        size = place.first + value.numel() * value.element_size()
+        return place
 
-def pack(batch: Batch) -> Parcel:
-    """Pack a batch's tensors into one."""
-    pieces = _Pieces()
-    told = _each_tensor(batch, lambda value: pieces.put(value) if isinstance(value, Tensor) else value)
-    packed = torch.empty(pieces.size, dtype=torch.uint8)
-    for first, tensor in pieces.tensors:
-        _cut(packed, _Place(first, tuple(tensor.shape), tensor.dtype)).copy_(tensor)
+    told = _each_tensor(batch, put)
+    if kept is not None:
+        return Parcel(told, torch.empty(0, dtype=torch.uint8).set_(kept))
+    packed = torch.empty(size, dtype=torch.uint8)
+    for place, tensor in pieces:
+        _cut(packed, place).copy_(tensor)
     return Parcel(told, packed)
 
 
 def unpack(parcel: Parcel) -> Batch:
     """The batch again; its tensors share the parcel's memory."""
-    return _each_tensor(parcel.batch, lambda value: _cut(parcel.packed, value) if isinstance(value, _Place) else value)
+
+    def take(value: Any) -> Any:
+        if isinstance(value, _Place):
+            return _cut(parcel.packed, value)
+        return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+    return _each_tensor(parcel.batch, take)
 
 
 def _cut(packed: Tensor, place: _Place) -> Tensor:

@@ -27,12 +27,12 @@ UNLABELLED = -1
 
 
 def place_patch(
-    rng: np.random.Generator, shape: Sequence[int], patch: Sequence[int], centres: np.ndarray | None
+    dice: Sequence[float], shape: Sequence[int], patch: Sequence[int], centres: np.ndarray | None
 ) -> tuple[int, ...]:
     """The first voxel of a patch.
 
     Args:
-        rng: Draws it.
+        dice: A number in [0, 1) an axis; of several centres the first chooses.
         shape: Of the image.
         patch: Voxels along each axis; where it is larger than the image, the image lies in its middle.
         centres: ``(place, axis)`` voxels to centre on, or None for anywhere inside.
@@ -42,11 +42,10 @@ def place_patch(
     """
     room = [size - width for size, width in zip(shape, patch, strict=True)]
     if centres is None:
-        drawn = rng.random(len(room))
-        wanted = [int(number * (each + 1)) for number, each in zip(drawn, room, strict=True)]
+        wanted = [int(number * (each + 1)) for number, each in zip(dice, room, strict=False)]
     else:
-        centre = centres[int(rng.integers(len(centres)))]
-        wanted = [int(here) - width // 2 for here, width in zip(centre, patch, strict=True)]
+        centre = centres[int(dice[0] * len(centres))].tolist()
+        wanted = [here - width // 2 for here, width in zip(centre, patch, strict=True)]
     return tuple(min(max(each, 0), most) if most >= 0 else most // 2 for each, most in zip(wanted, room, strict=True))
 
 
@@ -119,6 +118,40 @@ def full_patch(sample: Sample, shape: tuple[int, ...], first: Sequence[int]) -> 
         images={view: part(image) for view, image in sample.images.items()},
         masks={name: part(mask) for name, mask in sample.masks.items()},
     )
+
+
+def copy_patch(
+    arrays: Sequence[np.ndarray], fills: Sequence[float], first: Sequence[int], out: Sequence[np.ndarray]
+) -> None:
+    """Copy the same box of several arrays of one grid to where it shall lie.
+
+    Args:
+        arrays: ``(channel, *space)``; of a memory-mapped one only what is shown is read.
+        fills: What each holds outside its grid.
+        first: The box's first voxel; may lie outside.
+        out: ``(channel, *shape)`` each.
+    """
+    shape, size = out[0].shape[1:], arrays[0].shape[1:]
+    inside = True
+    source: list[slice] = [_EVERY]
+    for begin, length, most in zip(first, shape, size, strict=True):
+        inside = inside and 0 <= begin <= most - length
+        source.append(slice(begin, begin + length))
+    if inside:
+        box = tuple(source)
+        for array, to in zip(arrays, out, strict=True):
+            to[...] = array[box]
+        return
+    low = [max(begin, 0) for begin in first]
+    high = [max(min(a + n, most), b) for a, n, most, b in zip(first, shape, size, low, strict=True)]
+    box = (_EVERY, *(slice(a, b) for a, b in zip(low, high, strict=True)))
+    target = (_EVERY, *(slice(a - begin, b - begin) for a, b, begin in zip(low, high, first, strict=True)))
+    for array, fill, to in zip(arrays, fills, out, strict=True):
+        to.fill(fill)
+        to[target] = array[box]
+
+
+_EVERY = slice(None)
 
 
 def read_patch(

@@ -32,6 +32,8 @@ _BLOCK = 16
 _PAGE = mmap.PAGESIZE
 #: Places kept of each class, for patches centred on it.
 _MOST_CENTRES = 4096
+#: The stratum of the places where two classes meet.
+BOUNDARY = -2
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class PreparedCase:
                 code="prepared_damaged",
             ) from error
         self._known: dict[str, Image] = {}
+        self._flat: dict[str, np.ndarray] = {}
         self._centres: dict[int, np.ndarray] = {}
         self._asked: dict[str, np.ndarray] = {}
         self._read = 0
@@ -120,6 +123,7 @@ class PreparedCase:
                 read += more
         self._bytes, self.is_held = held, True
         self._known.clear()
+        self._flat.clear()
         self.shown.clear()
 
     @classmethod
@@ -138,13 +142,29 @@ class PreparedCase:
         return np.frombuffer(self._bytes, _KINDS[entry["dtype"]], math.prod(shape), offset).reshape(shape)
 
     def image(self, view: str) -> Image:
-        return self._opened(f"image:{view}", self._images[view])
+        return self.named(f"image:{view}")
 
     def mask(self, name: str) -> Image:
-        return self._opened(f"mask:{name}", self._masks[name])
+        return self.named(f"mask:{name}")
 
-    def _opened(self, name: str, facts: Mapping[str, Any]) -> Image:
+    @staticmethod
+    def names_of(grid: Grid) -> tuple[str, ...]:
+        """Views, then masks, as `named` and `flat` take them."""
+        return (*(f"image:{view}" for view in grid.views), *(f"mask:{mask}" for mask in grid.masks))
+
+    def flat(self, name: str) -> np.ndarray:
+        """``(channel, *space)`` of an image or mask, time among the channels."""
+        array = self._flat.get(name)
+        if array is None:
+            image = self.named(name)
+            array = self._flat[name] = image.array.reshape(-1, *image.shape)
+        return array
+
+    def named(self, name: str) -> Image:
+        """The image ``image:<view>`` or the mask ``mask:<name>``."""
         if name not in self._known:
+            kind, _, own = name.partition(":")
+            facts = (self._images if kind == "image" else self._masks)[own]
             self._known[name] = Image(
                 self._array(name), np.array(facts["affine_mm"]), facts["is_label"], facts["has_time"], facts["meta"]
             )
@@ -160,9 +180,9 @@ class PreparedCase:
             grid: Whose arrays.
             first, shape: Of the patch, in voxels; it may reach beyond the image.
         """
-        if self.is_held:
+        if self.is_held or self.nbytes < _LARGE:
             return
-        for name in (*(f"image:{view}" for view in grid.views), *(f"mask:{mask}" for mask in grid.masks)):
+        for name in self.names_of(grid):
             array = self._array(name)
             if array.nbytes >= _LARGE and hasattr(self._bytes, "madvise"):
                 self._read += array.nbytes * math.prod(shape) // math.prod(grid.shape)
@@ -208,7 +228,7 @@ class PreparedCase:
         return True
 
     def centres(self, stratum: int) -> np.ndarray:
-        """``(place, axis)`` int32: voxels of a class, all of them or an even draw."""
+        """``(place, axis)`` int32: voxels of a class, or of the boundary; all of them or an even draw."""
         if stratum not in self._centres:
             entry = self._header[f"centres:{stratum}"]
             begin, end = entry["data_offsets"]
@@ -242,9 +262,11 @@ def write_prepared(path: Path, sample: Sample, dense: str | None) -> None:
     arrays |= {f"mask:{name}": mask.array for name, mask in sample.masks.items()}
     strata = {}
     if dense is not None and dense in sample.masks:
-        for value, places in _places(sample.masks[dense].array[0]).items():
-            strata[value] = len(places)
-            arrays[f"centres:{value}"] = _fewer(places, value)
+        index = sample.masks[dense].array[0]
+        for stratum, places in {**_places(index), BOUNDARY: _boundary(index)}.items():
+            if len(places):
+                strata[stratum] = len(places)
+                arrays[f"centres:{stratum}"] = _fewer(places, stratum)
     record = {
         "images": {view: _facts(image) for view, image in sample.images.items()},
         "masks": {name: _facts(mask) for name, mask in sample.masks.items()},
@@ -295,8 +317,20 @@ def _places(index: np.ndarray) -> dict[int, np.ndarray]:
     }
 
 
-def _fewer(places: np.ndarray, value: int) -> np.ndarray:
+def _boundary(index: np.ndarray) -> np.ndarray:
+    """``(place, axis)`` of voxels one of whose neighbours along an axis is of another class; what is unlabelled is of none."""
+    meets = np.zeros(index.shape, dtype=bool)
+    for axis in range(index.ndim):
+        before = (slice(None),) * axis
+        low, high = (*before, slice(None, -1)), (*before, slice(1, None))
+        differs = (index[low] != index[high]) & (index[low] >= 0) & (index[high] >= 0)
+        meets[low] |= differs
+        meets[high] |= differs
+    return np.stack(np.unravel_index(np.flatnonzero(meets), index.shape), axis=1).astype(np.int32)
+
+
+def _fewer(places: np.ndarray, stratum: int) -> np.ndarray:
     if len(places) <= _MOST_CENTRES:
         return places
-    chosen = np.random.default_rng(value).choice(len(places), _MOST_CENTRES, replace=False)
+    chosen = np.random.default_rng(abs(stratum)).choice(len(places), _MOST_CENTRES, replace=False)
     return places[np.sort(chosen)]

@@ -34,7 +34,7 @@ from .prepared import PreparedCase, write_prepared
 __all__ = ["Store", "prepare", "prepare_sample"]
 
 #: Changes whenever preparation gives other bytes for the same steps.
-_VERSION = 2
+_VERSION = 3
 #: Mapped files a process keeps open: each costs a file handle, of which it may have about a thousand.
 _MOST_OPEN = 256
 

@@ -150,6 +150,8 @@ class Train:
         patch: Voxels along each axis of a training patch; without it whole prepared images are used.
         patches_per_case: Patches drawn from each case in an epoch.
         foreground_share: Share of the patches that are centred on a labelled structure.
+        boundary_share: Share of the patches that are centred on a place where two classes meet; with foreground_share at
+            most 1.
         optimizer: ``{name: settings}`` out of adam, adamw, sgd.
         schedule: ``{name: settings}`` of the learning rate, out of constant, cosine, plateau, poly.
         precision: Of the forward pass: single precision, or mixed with bfloat16 (weights stay in single precision).
@@ -167,6 +169,7 @@ class Train:
     patch: Annotated[list[Count], Len(2, 3)] | None = None
     patches_per_case: Count = 1
     foreground_share: Share = 0.5
+    boundary_share: Share = 0.0
     optimizer: Annotated[dict[str, Any] | str, Choice("optimizers")] = "adamw"
     schedule: Annotated[dict[str, Any] | str, Choice("schedules")] = "cosine"
     precision: Literal["32", "bf16"] = "32"
