@@ -1272,3 +1272,20 @@ MUTANTS += [
     ),
 ]
 MUTANTS += [Mutant("I5.8", "prepare.transforms.macenko", "if raised > self.most_scaling:", "if raised > 1000:")]
+
+# Losses of generators and discriminators.
+MUTANTS += [
+    Mutant("I7.3", "maths.gan_losses", "softplus(-real).mean() + softplus(fake).mean()", "softplus(-real).mean()"),
+    Mutant("I7.3", "maths.gan_losses", "0.5 * ((real - 1).square()", "((real - 1).square()"),
+    Mutant("I7.3", "maths.gan_losses", "relu(1 + fake)", "relu(1 - fake)"),
+    Mutant("I7.3", "maths.gan_losses", "return fake.mean() - real.mean()", "return real.mean() - fake.mean()"),
+    Mutant("I7.3", "maths.gan_losses", "return softplus(-fake).mean()", "return softplus(fake).mean()"),
+    Mutant("I7.3", "maths.gan_losses", "return -softplus(fake).mean()", "return softplus(-fake).mean()"),
+    Mutant("I7.3", "maths.gan_losses", "return (fake - 1).square().mean()", "return 0.5 * (fake - 1).square().mean()"),
+    Mutant("I7.3", "maths.gan_losses", "(slope.flatten(1).norm(dim=1) - 1)", "slope.flatten(1).norm(dim=1)"),
+    Mutant("I7.3", "maths.gan_losses", "(1 - mixing) * fake.detach()", "(1 - mixing) * fake"),
+    Mutant("I7.3", "maths.gan_losses", "mixing * real.detach() + (1 - mixing)", "(1 - mixing) * real.detach() + mixing"),
+    Mutant("I7.3", "maths.gan_losses", "        parameter.requires_grad_(False)\n", "        pass\n"),
+    Mutant("I7.3", "maths.gan_losses", "        module.track_running_stats = False", "        pass"),
+    Mutant("I7.3", "maths.gan_losses", "(made - wanted).abs().mean()", "(made - wanted).square().mean()"),
+]
