@@ -85,7 +85,7 @@ def test_empty_and_repeated_slices():
     check = build("checks", "image_quality")
     (problem,) = check_sample(opened(repeated), [check])
     assert (problem.code, problem.severity) == ("slices_repeated", "error")
-    assert "1 volume of image has slices that repeat the one before" in problem.what
+    assert "1 volume has slices that repeat the one before" in problem.what
 
 
 def test_noise_is_taken_in_the_finest_planes():

@@ -43,7 +43,7 @@ _MEASURES = {
         "image_noisy", "noisier than", "{:.2%} of the range of values", "look at dose, coil or gain; filter or exclude"
     ),
     "blur": _Measure(
-        "image_blurred", "more blurred than", "{:.3g} pixels a bend", "look for motion, defocus or enlargement"
+        "image_blurred", "more blurred than", "a blur index of {:.3g}", "look for motion, defocus or enlargement"
     ),
     "dark": _Measure(
         "image_dark_cut",
@@ -135,7 +135,7 @@ class ImageQuality:
         if not over:
             return []
         worst = measure.shown.format(max(over.values()))
-        who = f"{len(over)} images of {view} are" if len(over) > 1 else f"1 image of {view} is"
+        who = f"{len(over)} images are" if len(over) > 1 else "1 image is"
         others = "the others" if self._state is None else "any the model learnt from"
         return [
             Problem(
@@ -176,7 +176,7 @@ def _spoilt(view: str, seen: list[tuple[str, Any]]) -> list[Problem]:
     ):
         found = {key: fact[name] for key, fact in seen if fact[name]}
         if found:
-            who = f"{len(found)} volumes of {view} have" if len(found) > 1 else f"1 volume of {view} has"
+            who = f"{len(found)} volumes have" if len(found) > 1 else "1 volume has"
             problems.append(
                 Problem(
                     f"{who} slices that {says} ({max(found.values())} at most)",

@@ -22,6 +22,7 @@ from preceptor.prove.report.explained_cases import explained_cases, readings
 from preceptor.prove.report.failures import failures, pictures
 from preceptor.prove.report.limits import limits
 from preceptor.prove.report.needs_section import needs_section
+from preceptor.prove.report.odd_images import odd_images
 from preceptor.prove.report.plain_words import plain_words
 from preceptor.prove.report.record import Record
 from preceptor.prove.report.sprites import heat_colours, legend
@@ -121,6 +122,7 @@ def context(record: Record) -> dict[str, Any]:
         "heat": {"plain": heat_colours(False), "signed": heat_colours(True)},
         "refusals": _refusals(record),
         "problems": evidence.problems,
+        "odd": odd_images(record),
         "checked": bool(record.resolved.get("checks")),
         "guarded": bool(record.resolved.get("safeguards")),
         "facts": _facts(record),
