@@ -63,26 +63,26 @@ def thumbnail(image: Image) -> np.ndarray:
     array = image.array[:, 0] if image.has_time else image.array
     grey = array.mean(axis=0, dtype=np.float32) if array.shape[0] > 1 else array[0]
     if grey.ndim == 2:
-        return _shrink(grey)[None]
+        return shrink(grey)[None]
     # Between the two middle slices where there is none in the middle, so that a mirrored volume has the same ones.
     halves = [
         np.take(grey, [(size - 1) // 2, size // 2], axis).mean(axis=axis, dtype=np.float32)
         for axis, size in enumerate(grey.shape)
     ]
-    return np.stack([_shrink(half) for half in halves])
+    return np.stack([shrink(half) for half in halves])
 
 
-def _shrink(grey: np.ndarray) -> np.ndarray:
-    """Box averages ``(32, 32)``; a box may hold parts of pixels."""
+def shrink(grey: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Averages over ``(side, side)`` equal boxes of a plane; a box may hold parts of pixels."""
     small = grey.astype(np.float32)
     for axis, size in enumerate(grey.shape):
         total = np.cumsum(small, axis, dtype=np.float64)
         total = np.concatenate([np.zeros_like(np.take(total, [0], axis)), total], axis)
-        edges = np.linspace(0, size, SIDE + 1)
+        edges = np.linspace(0, size, side + 1)
         low = np.minimum(edges.astype(int), size - 1)
         part = (edges - low).reshape([-1 if a == axis else 1 for a in range(2)])
         upto = np.take(total, low, axis) * (1 - part) + np.take(total, low + 1, axis) * part
-        small = np.diff(upto, axis=axis) * (SIDE / size)
+        small = np.diff(upto, axis=axis) * (side / size)
     return small.astype(np.float32)
 
 
@@ -133,10 +133,10 @@ def find_pairs(
 def _pairs_of(
     names: Sequence[tuple[str, str]], stack: np.ndarray, same_picture: float, same_detail: float
 ) -> list[Pair]:
-    plain, detail = _unit(stack), _unit(_detail(stack))
+    plain, detail = unit_rows(stack), unit_rows(fine_detail(stack))
     best: dict[tuple[int, int], tuple[float, str]] = {}
     for form, turned in _forms(stack):
-        turned_plain, turned_detail = _unit(turned), _unit(_detail(turned))
+        turned_plain, turned_detail = unit_rows(turned), unit_rows(fine_detail(turned))
         for start in range(0, len(names), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
             # Only pairs whose first image comes earlier: the later columns.
@@ -154,17 +154,18 @@ def _pairs_of(
     ]
 
 
-def _unit(stack: np.ndarray) -> np.ndarray:
+def unit_rows(stack: np.ndarray) -> np.ndarray:
     """``(image, number)`` of mean 0 and length 1, so that a product is a correlation."""
     rows = stack.reshape(len(stack), -1).astype(np.float32)
     rows = rows - rows.mean(axis=1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
-def _detail(stack: np.ndarray) -> np.ndarray:
+def fine_detail(stack: np.ndarray) -> np.ndarray:
     """What is left after the mean over 3 x 3 neighbours is taken away."""
+    rows, columns = stack.shape[2:]
     padded = np.pad(stack, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    around = sum(padded[:, :, i : i + SIDE, j : j + SIDE] for i in range(3) for j in range(3)) / 9
+    around = sum(padded[:, :, i : i + rows, j : j + columns] for i in range(3) for j in range(3)) / 9
     return stack - around
 
 
