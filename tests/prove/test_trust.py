@@ -200,3 +200,36 @@ def test_further_controls_are_checked_and_named_as_such():
     assert "ramp" not in report.failing
     section = trust_section(report)
     assert [row.title for row in section.rows if row.is_control] == ["Ramp (control)", "Edge detector (control)"]
+
+
+class Sides(nn.Module):
+    """Marks what is bright as one structure and what is dark as another, each from its own pixels alone."""
+
+    last_features = "scale"
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.ones_(self.scale.weight)
+
+    def forward(self, image):
+        pixels = self.scale(image)
+        return torch.cat([torch.ones_like(pixels), 2 * pixels, -2 * pixels], 1)
+
+
+def test_every_structure_of_a_segmentation_is_explained_by_itself(tmp_path):
+    pixels = np.zeros((1, SIDE, SIDE), np.float32)
+    pixels[:, 2:5, 2:5], pixels[:, 9:13, 9:13] = 2, -2
+    question = Question("segmentation", "mask", ("background", "bright", "dark"), dense=True, values=(0, 1, 2))
+    inputs = Inputs(("view",), 1, 2, (SIDE, SIDE))
+    window = Window(inputs.patch, 0.5, 4)
+    model = Model((Sides(),), inputs, question, lambda out: Decoded(out.softmax(1)), window)
+    explain_cases(model, [Sample("a", {"view": Image(pixels, np.eye(4))})], ["gradient"], tmp_path)
+    found = [Explanation.read(path) for path in sorted(tmp_path.glob("*.npz"))]
+    assert [each.target.split(" as ")[1] for each in found] == ["bright", "dark"]
+    for each, structure in zip(found, (pixels[0] > 0, pixels[0] < 0), strict=True):
+        there = each.maps["gradient"]["view"]
+        assert (there[structure] != 0).all() and (there[~structure] == 0).all()
+    alone = Sample("b", {"view": Image(np.maximum(pixels, 0), np.eye(4))})
+    explain_cases(model, [alone], ["gradient"], tmp_path / "one")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["000.npz"], "one structure, one map, as ever"

@@ -48,7 +48,7 @@ class BoundNetwork:
 def explain_cases(
     model: Model, samples: Sequence[Sample], explainers: Sequence[Any], folder: Path, first: int = 0
 ) -> None:
-    """Explain cases and write ``<folder>/000.npz``, ``001.npz`` …
+    """Explain cases and write ``<folder>/000.npz``, ``001.npz`` …; several structures of one, ``000.1.npz``, ``000.2.npz``.
 
     Where several networks vote, the maps are the mean of theirs. Dense answers are explained inside one training
     patch around what was found: that is what the network sees at once.
@@ -68,16 +68,18 @@ def explain_cases(
     settings = {name: {key: getattr(each, key) for key in parameters(each.__class__)} for name, each in made.items()}
     for number, sample in enumerate(samples):
         batch = batch_of(sample, model.inputs, patch_corner(model, sample)).to(model.device)
-        score, words = score_of(model, batch)
         others = background_of(model, samples, sample.key)
-        maps: dict[str, dict[str, np.ndarray]] = {name: {} for name in made}
-        for name, explainer in made.items():
-            found = [explainer(BoundNetwork(network, batch, others), batch, score) for network in model.networks]
-            for view in sample.images:
-                mean = torch.stack([each[view][0].detach().float() for each in found]).mean(0)
-                maps[name][view] = mean.cpu().numpy()
         images = {view: batch.images[view][0].cpu().numpy() for view in sample.images}
-        Explanation(sample.key, words, images, maps, settings).write(folder / f"{first + number:03d}.npz")
+        scores = scores_of(model, batch)
+        for place, (score, words) in enumerate(scores, start=1):
+            maps: dict[str, dict[str, np.ndarray]] = {name: {} for name in made}
+            for name, explainer in made.items():
+                found = [explainer(BoundNetwork(network, batch, others), batch, score) for network in model.networks]
+                for view in sample.images:
+                    mean = torch.stack([each[view][0].detach().float() for each in found]).mean(0)
+                    maps[name][view] = mean.cpu().numpy()
+            file = f"{first + number:03d}{f'.{place}' if len(scores) > 1 else ''}.npz"
+            Explanation(sample.key, words, images, maps, settings).write(folder / file)
 
 
 def batch_of(sample: Sample, inputs: Inputs, corner: Sequence[int] | None = None) -> Batch:
@@ -152,19 +154,51 @@ def score_of(model: Model, batch: Batch) -> tuple[Callable[[Mapping[str, Tensor]
 
         return class_score, f"the score of {question.classes[int(chosen[0])]}"
     label = probability.argmax(1)
-    region = label > 0
+    structures = [name for index, name in enumerate(question.classes) if index and bool((label == index).any())]
+    marked = f"what was marked as {' and '.join(structures)}" if structures else "every structure"
+    return _region_score(model, label, label > 0), f"the mean score of {marked}"
+
+
+def scores_of(model: Model, batch: Batch) -> list[tuple[Callable[[Mapping[str, Tensor]], Tensor], str]]:
+    """What is explained of one case, one by one: each structure that was marked, or the one score of `score_of`.
+
+    Args:
+        model: Its first network answers.
+        batch: One case.
+    """
+    question: Question = model.question
+    if not question.dense:
+        return [score_of(model, batch)]
+    with torch.no_grad():
+        answer = BoundNetwork(model.networks[0], batch)(batch.images)["answer"]
+        label = model.decode(answer).probability.argmax(1)
+    found = [index for index in range(1, len(question.classes)) if bool((label == index).any())]
+    if len(found) < 2:
+        return [score_of(model, batch)]
+    return [
+        (_region_score(model, label, label == index), f"the mean score of what was marked as {question.classes[index]}")
+        for index in found
+    ]
+
+
+def _region_score(model: Model, label: Tensor, region: Tensor) -> Callable[[Mapping[str, Tensor]], Tensor]:
+    """The mean, over a region, of the score of what each voxel was marked as; where it is empty, of every structure.
+
+    Args:
+        model: Decodes.
+        label: ``(batch, *space)`` of the answer to the whole image.
+        region: ``(batch, *space)`` boolean.
+    """
 
     def region_score(outputs: Mapping[str, Tensor]) -> Tensor:
-        scores = _scores(outputs["answer"], model, len(question.classes))
+        scores = _scores(outputs["answer"], model, len(model.question.classes))
         times = len(scores) // len(label)
         said = scores.gather(1, label.repeat(times, *[1] * (label.ndim - 1))[:, None])[:, 0].flatten(1)
         where = region.flatten(1).repeat(times, 1)
         structure = (said * where).sum(1) / where.sum(1).clamp(min=1)
         return torch.where(where.any(1), structure, scores[:, 1:].flatten(1).mean(1))
 
-    structures = [name for index, name in enumerate(question.classes) if index and bool((label == index).any())]
-    marked = f"what was marked as {' and '.join(structures)}" if structures else "every structure"
-    return region_score, f"the mean score of {marked}"
+    return region_score
 
 
 def _scores(answer: Tensor, model: Model, classes: int) -> Tensor:
