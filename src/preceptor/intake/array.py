@@ -25,7 +25,8 @@ def read_array(path: Path, *, member: str | None = None, is_label: bool = False)
     """Read one image out of an array file.
 
     Axes are read as written by picture libraries: ``(row, column)``, ``(row, column, channel)`` where the last axis is
-    3 or 4 long and shorter than the others, else ``(slice, row, column)``. The geometry is unknown.
+    3 or 4 long and shorter than the others, else ``(slice, row, column)``. The geometry is unknown. An ``.npz`` with
+    ``frames`` and ``affine_mm`` is a clip that preceptor stored: ``(frame, row, column[, channel])``.
 
     Args:
         path: ``.npy`` or ``.npz``.
@@ -40,6 +41,8 @@ def read_array(path: Path, *, member: str | None = None, is_label: bool = False)
     """
     with path.open("rb") as file:
         packed = file.read(2) == b"PK"
+    if packed and member is None and not is_label and {"frames", "affine_mm"} <= set(found := members(path)):
+        return _clip(path, "frame_times_s" in found)
     name, _, index = (member or "").partition("::") if packed else ("", "", member or "")
     array = _member(path, name) if packed else _mapped(path)
     if index:
@@ -154,6 +157,20 @@ def _header(file: BinaryIO | Any, path: Path) -> tuple[tuple[int, ...], bool, np
         )
     check_dimensions(shape or (1,), path)
     return shape, fortran, dtype
+
+
+def _clip(path: Path, timed: bool) -> Image:
+    """What `preceptor.intake.clip_storage` wrote."""
+    frames, affine_mm = _member(path, "frames"), _member(path, "affine_mm")
+    if frames.ndim not in (3, 4):
+        raise _damaged(path)
+    array = frames[None] if frames.ndim == 3 else np.moveaxis(frames, -1, 0)
+    meta: dict[str, Any] = {"source_format": "array"}
+    if not bool(_member(path, "known")):
+        meta["geometry"] = UNKNOWN_GEOMETRY
+    if timed:
+        meta["frame_times_s"] = _member(path, "frame_times_s").tolist()
+    return Image(np.ascontiguousarray(array.swapaxes(-1, -2)), affine_mm, has_time=True, meta=meta)
 
 
 def _damaged(path: Path) -> PrepareError:

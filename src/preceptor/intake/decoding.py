@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,11 +22,22 @@ import numpy as np
 _SECONDS = 60  # a frame takes milliseconds; what takes longer hangs
 
 
-class _Child:
-    """The decoding process, started when first needed and again after a death or a fork."""
+class Child:
+    """A decoding process, started when first needed and again after a death or a fork.
 
-    def __init__(self) -> None:
+    Args:
+        module: Where the function is.
+        function: What the process runs: it answers requests until its input is closed.
+        seconds: After which a request that is not answered ends the process.
+    """
+
+    def __init__(self, module: str, function: str, seconds: float) -> None:
+        self._code = f"from {module} import {function}; {function}()"
+        self._seconds = seconds
         self.forget()
+        atexit.register(self.stop)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.forget)
 
     def forget(self) -> None:
         """Start anew: a forked worker must not wait for its parent's lock, nor share its child."""
@@ -33,14 +45,20 @@ class _Child:
         self._owner = 0
         self._lock = threading.Lock()
 
-    def ask(self, question: dict) -> np.ndarray:
+    def ask(self, question: dict) -> tuple[dict, np.ndarray]:
+        """What the process answers: its facts, and an array of the ``shape`` and ``dtype`` among them.
+
+        Raises:
+            ValueError: The process says why it can't; the text is its ``error``.
+            RuntimeError: It ended, or hung and was ended.
+        """
         with self._lock:
             process = self._alive()
             assert process.stdin is not None and process.stdout is not None
-            timer = threading.Timer(_SECONDS, process.kill)
+            timer = threading.Timer(self._seconds, process.kill)
             timer.start()
             try:
-                _send(process.stdin, json.dumps(question).encode())
+                send(process.stdin, json.dumps(question).encode())
                 answer = json.loads(_receive(process.stdout))
                 if "error" in answer:
                     raise ValueError(answer["error"])
@@ -50,11 +68,12 @@ class _Child:
                 raise RuntimeError("the decoder ended") from error
             finally:
                 timer.cancel()
-        return np.frombuffer(bytearray(pixels), np.dtype(answer["dtype"])).reshape(answer["shape"])
+        array = np.frombuffer(bytearray(pixels), np.dtype(answer["dtype"])).reshape(answer["shape"])
+        return answer, array
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
-            command = [sys.executable, "-P", "-c", f"from {__name__} import answer_requests; answer_requests()"]
+            command = [sys.executable, "-P", "-c", self._code]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
@@ -68,10 +87,7 @@ class _Child:
         self._process = None
 
 
-_CHILD = _Child()
-atexit.register(_CHILD.stop)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_CHILD.forget)
+_CHILD = Child(__name__, "answer_requests", _SECONDS)
 
 
 def decode_apart(path: Path, frame: int | None, plugin: str) -> np.ndarray:
@@ -89,35 +105,47 @@ def decode_apart(path: Path, frame: int | None, plugin: str) -> np.ndarray:
         ValueError: The decoder does not read it.
         RuntimeError: The decoder ended or hung.
     """
-    return _CHILD.ask({"path": str(Path(path).absolute()), "frame": frame, "plugin": plugin})
+    return _CHILD.ask({"path": str(Path(path).absolute()), "frame": frame, "plugin": plugin})[1]
 
 
 def answer_requests() -> None:
-    """What the child runs: a request after another, until its input is closed."""
+    """What the child runs: one request after another."""
     import warnings
 
     from pydicom import dcmread
     from pydicom.pixels import pixel_array
 
     warnings.simplefilter("ignore")
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a native decoder prints must not mix with answers
-    while True:
-        try:
-            request = json.loads(_receive(sys.stdin.buffer))
-        except EOFError:
-            return
+    output = output_alone()
+    for request in requests():
         try:
             dataset = dcmread(request["path"])
             array = pixel_array(dataset, index=request["frame"], decoding_plugin=request["plugin"])
         except Exception as error:  # told by kind alone: the text may hold values of the file
-            _send(output, json.dumps({"error": type(error).__name__}).encode())
+            send(output, json.dumps({"error": type(error).__name__}).encode())
             continue
-        _send(output, json.dumps({"shape": array.shape, "dtype": array.dtype.str}).encode())
-        _send(output, np.ascontiguousarray(array).tobytes())
+        send(output, json.dumps({"shape": array.shape, "dtype": array.dtype.str}).encode())
+        send(output, np.ascontiguousarray(array).tobytes())
 
 
-def _send(stream: IO[bytes], content: bytes) -> None:
+def output_alone() -> IO[bytes]:
+    """In a decoding process: where answers go. What a native decoder prints goes nowhere, and can't mix with them."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return output
+
+
+def requests() -> Iterator[dict]:
+    """In a decoding process: what is asked, until the input is closed."""
+    while True:
+        try:
+            yield json.loads(_receive(sys.stdin.buffer))
+        except EOFError:
+            return
+
+
+def send(stream: IO[bytes], content: bytes) -> None:
+    """Write a message after its length."""
     stream.write(struct.pack("<Q", len(content)) + content)
     stream.flush()
 

@@ -18,7 +18,8 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
     Args:
         root: Folder that the source is relative to.
         source: ``file``, a folder that holds one DICOM series, or ``file::member``: ``scan.nii.gz::2`` (a volume of
-            four axes), ``scan.nii.gz::channels``, ``stack.tif::0`` (a page), ``images.npz::train_images::17``.
+            four axes), ``scan.nii.gz::channels``, ``stack.tif::0`` (a page), ``images.npz::train_images::17``. A folder
+            of pictures is a clip: ``frames::rate_hz=25``, ``frames::times_s=0,0.04,0.11``.
         is_label: Integer codes rather than a quantity.
 
     Returns:
@@ -31,6 +32,10 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
     name, _, member = source.partition("::")
     path = Path(root) / name
     if path.is_dir():
+        if not is_label and (frames := _frames(path, member)):
+            from .frame_folder import read_frame_folder
+
+            return read_frame_folder(frames, member or None)
         from .series import read_series
 
         return read_series(path, is_label=is_label)
@@ -55,6 +60,13 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
             remedy="look at its permissions and the disk",
             code="file_unreadable",
         ) from error
+
+
+def _frames(folder: Path, member: str) -> list[Path]:
+    """The pictures of a folder of frames, unless its source names something else in it."""
+    from .frame_folder import frame_files
+
+    return frame_files(folder) if not member or member.startswith(("rate_hz=", "times_s=")) else []
 
 
 def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
@@ -82,10 +94,17 @@ def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
         from .nifti import read_nifti
 
         return read_nifti(path, member=member, is_label=is_label)
+    from .video_decoding import video_kind
+
+    if kind := video_kind(start):
+        from .video import read_video
+
+        _no_member(member, path)
+        return read_video(path, kind, is_label=is_label)
     raise PrepareError(
         "the file is of no kind that is read here" if start else "the file is empty",
         where=safe_name(path),
-        expected="NIfTI, DICOM, PNG, JPEG, BMP, TIFF, .npy or .npz",
+        expected="NIfTI, DICOM, PNG, JPEG, BMP, TIFF, GIF, MP4, MOV, AVI, MPEG, .npy or .npz",
         remedy="a DICOM file without its preamble must be written again as a Part 10 file",
         code="kind_unknown",
     )

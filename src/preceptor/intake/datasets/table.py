@@ -12,6 +12,7 @@ import numpy as np
 
 from preceptor.core.cohort import ROLES, Case
 from preceptor.core.errors import CohortError
+from preceptor.intake.frame_folder import evenly_timed_source
 from preceptor.intake.naming import case_key, data_absent
 from preceptor.intake.sheet import RESERVED, plain, read_sheet, require_columns, same
 
@@ -46,6 +47,9 @@ class Table:
         masks: ``{mask: column}`` of label map paths.
         keep: ``{column: [values]}``: other rows are left out and counted.
         drop: ``{column: [values]}``: these rows are left out and counted.
+        rate_hz: Column of the frames a second of clips that are folders of pictures; a video tells its own times.
+        of_frames: Column of how many frames the whole clip had, where a folder holds evenly spaced ones of them, the first
+            and the last among them.
         keep_names: Use the naming columns as keys: for public data, where they can't lead to a person.
 
     Returns (``cases``): One `Case` per row or group of rows, in order of first appearance. Rows of one case that
@@ -80,6 +84,8 @@ class Table:
         masks: dict[str, str] | None = None,
         keep: dict[str, list[Any]] | None = None,
         drop: dict[str, list[Any]] | None = None,
+        rate_hz: str | None = None,
+        of_frames: str | None = None,
         keep_names: bool = False,
         root: Path = Path(),
     ) -> None:
@@ -99,6 +105,8 @@ class Table:
         self.masks = masks
         self.keep = keep
         self.drop = drop
+        self.rate_hz = rate_hz
+        self.of_frames = of_frames
         self.keep_names = keep_names
         self.root = Path(root)
         self._kept: tempfile.TemporaryDirectory[str] | None = None  # an example's files
@@ -152,7 +160,7 @@ class Table:
         ]
         table = read_sheet(path, dict.fromkeys(text))
         used = [*self._labels.values(), *self._fields.values(), *(self.keep or {}), *(self.drop or {})]
-        require_columns(table, [*used, *filter(None, [self.view])], path.name)
+        require_columns(table, [*used, *filter(None, [self.view, self.rate_hz, self.of_frames])], path.name)
         rows = self._present(self._wanted(table))
         if not rows and len(table):
             raise data_absent(self.file)
@@ -179,7 +187,7 @@ class Table:
         for record in table.to_dict("records"):
             row = {str(column): plain(value) for column, value in record.items()}
             sources = {view: row[column] for view, column in self._views.items() if row[column]}
-            row["_images"] = {view: each for view, each in sources.items() if _is_there(base, each)}
+            row["_images"] = {view: self._timed(each, row) for view, each in sources.items() if _is_there(base, each)}
             row["_masks"] = {
                 mask: row[column]
                 for mask, column in (self.masks or {}).items()
@@ -190,11 +198,18 @@ class Table:
         self._exclude("the image file is absent", len(table) - len(rows))
         return rows
 
+    def _timed(self, source: str, row: Mapping[str, Any]) -> str:
+        """A clip's source with the times of its frames, where the row tells them."""
+        rate_hz, of_frames = (row[column] if column else None for column in (self.rate_hz, self.of_frames))
+        if rate_hz is None or (self.of_frames and of_frames is None):
+            return source
+        return evenly_timed_source(self.cohort_root, source, float(rate_hz), of_frames and int(of_frames))
+
     def _single(self, rows: list[dict[str, Any]]) -> Iterator[Case]:
         """Each row a case, named after its first image; one picture may be listed twice (under two patients, say)."""
         seen: Counter[str] = Counter()
         for row in rows:
-            name = Path(next(iter(row["_images"].values()))).with_suffix("").as_posix()
+            name = Path(next(iter(row["_images"].values())).partition("::times_s=")[0]).with_suffix("").as_posix()
             seen[name] += 1
             yield self._case(name if seen[name] == 1 else f"{name}+{seen[name]}", [row])
 
