@@ -1289,3 +1289,23 @@ MUTANTS += [
     Mutant("I7.3", "maths.gan_losses", "        module.track_running_stats = False", "        pass"),
     Mutant("I7.3", "maths.gan_losses", "(made - wanted).abs().mean()", "(made - wanted).square().mean()"),
 ]
+
+# Images drawn from label maps.
+MUTANTS += [
+    Mutant("I7.2", "maths.label_synthesis", "rng.uniform(*deviation, structures)", "rng.uniform(*mean, structures)"),
+    Mutant(
+        "I7.2", "maths.label_synthesis", "mean.addcmul_(deviation, grain)", "mean.addcmul_(deviation.square(), grain)"
+    ),
+    Mutant("I7.2", "maths.label_synthesis", "mean.addcmul_(deviation, grain)", "mean.add_(deviation * (grain + 0.2))"),
+    Mutant("I7.2", "maths.label_synthesis", "labels.long() + (first - 1)", "labels.long() + first"),
+    Mutant(
+        "I7.2", "maths.label_synthesis", "means[group[0]] + rng.uniform(-apart, apart, len(group))", "means[group[0]]"
+    ),
+    Mutant(
+        "I7.2",
+        "maths.axis_operators",
+        "np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)",
+        "np.exp(-0.5 * (np.arange(reach + 1) / sigma))",
+    ),
+    Mutant("I7.2", "prepare.vary", "tensor = applied.on(view, tensor, moved)", "tensor = applied.on(view, tensor, {})"),
+]
