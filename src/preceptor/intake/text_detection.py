@@ -1,0 +1,256 @@
+"""Text in a picture, found by a detector that reads no letters: where something is written, in whatever script.
+
+The network is PP-OCRv6's small text detector as rapidocr ships it in its wheel; nothing is fetched. A pass
+over 736 x 736 pixels takes about 0.2 s of one core.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preceptor.core.errors import MissingExtra, PrepareError
+
+#: A box over this share of the picture is no line of text: the detector now and then answers with the whole frame.
+LARGEST_SHARE = 0.3
+
+#: The shorter side that the first pass works at, and the longest side of anything that goes through the network: on
+#: larger pieces it misses the small letters that it finds on these.
+_SIDE_PX, _LONGEST_PX = 736, 1280
+
+#: Pieces of the second pass, and how much of a piece its neighbour sees too, both in pixels of the network's input.
+_PIECE_PX, _OVERLAP_PX = 832, 128
+
+#: From this scale on the second pass is the smaller one.
+_ENLARGED = 1.4
+
+#: What is lower than this, in pixels of the picture, is no letter that anyone could read.
+_LOWEST_PX = 4.0
+
+#: A box higher than this share of the picture's shorter side is no line of text, nor is a square of half that.
+_HIGHEST_SHARE = 0.2
+
+#: Beside the picture's border, so that letters that touch it are whole letters on a ground.
+_BORDER_PX = 16
+
+
+@dataclass(frozen=True)
+class TextRules:
+    """From which score on a box is text.
+
+    Args:
+        masked: Boxes of this score or more are text. A score is the mean probability over the box.
+        suspicious: Boxes from this score on are shown to the person who reviews, and are not masked.
+        grown_px: How far boxes are grown on every side, in pixels of the picture.
+        grown_share: And how far besides, as a share of the box's height.
+    """
+
+    masked: float = 0.5
+    suspicious: float = 0.35
+    grown_px: float = 3.0
+    grown_share: float = 0.1
+
+
+#: Projections carry bone edges, tubes and letters of lead, which all look a little like text; slices carry next to none.
+RULES = {"CR": TextRules(0.55, 0.4), "DX": TextRules(0.55, 0.4), "MG": TextRules(0.55, 0.4)}
+
+
+@dataclass(frozen=True)
+class TextBox:
+    """Where something is written.
+
+    Args:
+        corners: ``(4, 2)`` column and row of the corners, in turn round the box; it may lie askew.
+        score: Mean probability of text over the box, 0 to 1.
+    """
+
+    corners: np.ndarray
+    score: float
+
+    @property
+    def area(self) -> float:
+        """In pixels."""
+        column, row = self.corners.T
+        return float(abs(np.dot(column, np.roll(row, 1)) - np.dot(row, np.roll(column, 1)))) / 2
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """First column, first row, last column, last row, whole pixels."""
+        first, last = np.floor(self.corners.min(0)), np.ceil(self.corners.max(0))
+        return int(first[0]), int(first[1]), int(last[0]), int(last[1])
+
+    @property
+    def height(self) -> float:
+        """The shorter side, in pixels."""
+        return float(
+            min(np.hypot(*(self.corners[1] - self.corners[0])), np.hypot(*(self.corners[3] - self.corners[0])))
+        )
+
+    def grown(self, rules: TextRules) -> TextBox:
+        """The box with every side moved outward along its own axes."""
+        across, down = self.corners[1] - self.corners[0], self.corners[3] - self.corners[0]
+        wide, high = float(np.hypot(*across)), float(np.hypot(*down))
+        room = rules.grown_px + rules.grown_share * min(wide, high)
+        along, aside = across / max(wide, 1e-6) * room, down / max(high, 1e-6) * room
+        moves = np.stack([-along - aside, along - aside, along + aside, aside - along])
+        return TextBox(self.corners + moves, self.score)
+
+
+@dataclass(frozen=True)
+class FoundText:
+    """What a search found.
+
+    Args:
+        text: Boxes to mask, already grown.
+        suspicious: Boxes that are perhaps text, and boxes too large for it: for a person to look at.
+    """
+
+    text: tuple[TextBox, ...] = ()
+    suspicious: tuple[TextBox, ...] = ()
+
+
+def find_text(picture: np.ndarray, modality: str = "", rules: TextRules | None = None) -> FoundText:
+    """Find text: a pass over the whole picture, and one over pieces at twice that scale, for small letters.
+
+    Large pictures are made smaller for the first pass and searched as they are in the second. Boxes over 30 % of the
+    picture are dropped, and the picture is searched once more in other pieces.
+
+    Args:
+        picture: ``(row, column)`` or ``(row, column, 3)`` uint8, as displayed.
+        modality: As DICOM names it; decides the thresholds where `rules` does not.
+        rules: Thresholds.
+
+    Returns:
+        Boxes in pixels of the picture.
+
+    Raises:
+        MissingExtra: ``preceptor[ocr]`` is not installed.
+        PrepareError: The picture is no array of 8 bits, or empty.
+
+    Source: detector PP-OCRv6 (PaddleOCR) by rapidocr; the passes, the size rule and the tiles: own.
+    """
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or not picture.size:
+        raise PrepareError(
+            "text is looked for in a picture of 8 bits",
+            expected="(row, column) or (row, column, 3), uint8, not empty",
+            code="no_picture",
+        )
+    rules = rules or RULES.get(modality, TextRules())
+    colour = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+    most = LARGEST_SHARE * picture.shape[0] * picture.shape[1]
+    found = [box for piece in _passes(colour) for box in _searched(*piece)]
+    if any(box.area > most for box in found):  # its text, if there is any, is then found in other pieces
+        scale = max(1.0, 1.5 * _PIECE_PX / max(colour.shape))
+        found += [box for piece in _pieces(colour, scale) for box in _searched(*piece)]
+    found = [box for box in found if box.height >= _LOWEST_PX]
+    fitting = [box for box in found if box.area <= most and not _is_blob(box, picture.shape)]
+    text = [box.grown(rules) for box in fitting if box.score >= rules.masked]
+    covered = cover(picture.shape[:2], text)
+    doubtful = [box for box in fitting if rules.suspicious <= box.score < rules.masked and not _inside(box, covered)]
+    large = [box for box in found if box.score >= rules.masked and not any(box is each for each in fitting)]
+    return FoundText(tuple(text), tuple(doubtful + large))
+
+
+def _is_blob(box: TextBox, shape: tuple[int, ...]) -> bool:
+    """Whether a box is too high for a line of text, as boxes around anatomy are."""
+    sides = np.hypot(*(box.corners[1] - box.corners[0])), np.hypot(*(box.corners[3] - box.corners[0]))
+    share = box.height / min(shape[:2])
+    return bool(share > _HIGHEST_SHARE or (share > _HIGHEST_SHARE / 2 and max(sides) < 1.5 * box.height))
+
+
+def cover(shape: tuple[int, ...], boxes: Iterable[TextBox]) -> np.ndarray:
+    """``(row, column)`` bool: the pixels that boxes cover."""
+    from skimage.draw import polygon
+
+    mask = np.zeros(shape, bool)
+    for box in boxes:
+        mask[polygon(box.corners[:, 1], box.corners[:, 0], shape)] = True
+    return mask
+
+
+def _inside(box: TextBox, covered: np.ndarray) -> bool:
+    """Whether most of a box is masked already."""
+    own = cover(covered.shape, [box])
+    return bool(covered[own].mean() > 0.5) if own.any() else True
+
+
+def _passes(colour: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int], float]]:
+    """Pieces to search: the piece, the place ``(row, column)`` of its corner, the scale it is searched at."""
+    rows, columns = colour.shape[:2]
+    whole = min(_SIDE_PX / min(rows, columns), _LONGEST_PX / max(rows, columns))
+    yield colour, (0, 0), whole
+    # A small picture was enlarged enough: letters and their ground are then seen once more, smaller.
+    yield from _pieces(colour, max(1.0, 2 * whole if whole < _ENLARGED else 0.6 * whole))
+
+
+def _pieces(colour: np.ndarray, scale: float) -> Iterator[tuple[np.ndarray, tuple[int, int], float]]:
+    """Overlapping pieces that cover a picture, each small enough for the network at this scale."""
+    side, overlap = math.ceil(_PIECE_PX / scale), math.ceil(_OVERLAP_PX / scale)
+    starts = []
+    for size in colour.shape[:2]:
+        number = 1 if size <= side else math.ceil((size - overlap) / (side - overlap))
+        starts.append(np.linspace(0, max(0, size - side), number).round().astype(int))
+    for row in starts[0]:
+        for column in starts[1]:
+            yield colour[row : row + side, column : column + side], (int(row), int(column)), scale
+
+
+def _searched(piece: np.ndarray, place: tuple[int, int], scale: float) -> list[TextBox]:
+    """One pass over one piece, in pixels of the whole picture."""
+    from PIL import Image as Pillow
+
+    padded = np.pad(piece, ((_BORDER_PX,) * 2, (_BORDER_PX,) * 2, (0, 0)), mode="edge")
+    rows, columns = padded.shape[:2]
+    # Sides are whole multiples of 32, as the network asks; the detector itself then resizes nothing.
+    size = [max(64, round(each * scale / 32) * 32) for each in (columns, rows)]
+    shown = np.asarray(Pillow.fromarray(padded).resize((size[0], size[1]), Pillow.Resampling.BICUBIC))
+    answer = _detector()(np.ascontiguousarray(shown[..., ::-1]))
+    if answer.boxes is None:
+        return []
+    back = np.array([columns / size[0], rows / size[1]])
+    moved = np.array([place[1], place[0]], np.float64) - _BORDER_PX
+    return [
+        TextBox(np.asarray(corners, np.float64) * back + moved, float(score))
+        for corners, score in zip(answer.boxes, answer.scores, strict=True)
+    ]
+
+
+@cache
+def _detector() -> Any:
+    """rapidocr's detector on a session of our own: one thread, and the model from the wheel, never from elsewhere."""
+    try:
+        import rapidocr
+        from omegaconf import OmegaConf
+        from onnxruntime import InferenceSession, SessionOptions
+        from rapidocr.ch_ppocr_det import TextDetector
+        from rapidocr.utils.typings import EngineType
+    except ImportError as error:
+        raise MissingExtra.of("ocr", "finding text in pixels") from error
+    logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)  # it tells every step on stderr
+    folder = Path(rapidocr.__file__).parent
+    models = sorted((folder / "models").glob("*det*.onnx"))
+    if not models:
+        raise MissingExtra.of("ocr", "finding text in pixels with the model that rapidocr ships")
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # or memory stays at what the largest picture took
+    options.log_severity_level = 4
+    session = InferenceSession(str(models[0]), options, providers=["CPUExecutionProvider"])
+    settings = dict(OmegaConf.load(folder / "config.yaml").Det)
+    settings |= {"session": session, "engine_type": EngineType.ONNXRUNTIME, "limit_type": "max"}
+    settings |= {"limit_side_len": 1 << 20, "box_thresh": 0.3}
+    return TextDetector(_Settings(settings))
+
+
+class _Settings(dict):
+    """Settings that are read by key and by attribute, and may hold a session, which OmegaConf's own may not."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
