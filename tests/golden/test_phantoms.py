@@ -10,6 +10,7 @@ from preceptor.maths.phantom_scanner import Scanner
 from preceptor.maths.phantoms import Anatomy, body
 
 
+@pytest.mark.answer("I7.1")
 @pytest.mark.parametrize(
     ("seed", "counts", "oracle"), [(0, (13, 245, 42), 0.9783), (1, (16, 256, 28), 0.9733), (2, (14, 256, 30), 0.9767)]
 )
