@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from preceptor.prove.report.record import Record
 
+    from .intake.scanning import Scan
     from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
@@ -156,6 +157,37 @@ def check(recipe: str | Path, *, set: Sequence[str] = (), roots: Sequence[Path] 
 
 def build_cohort(source: str | Path, out: str | Path | None = None) -> Cohort:
     """A cohort from a folder, a table, ``dataset.json``, nnU-Net raw or BIDS; the layout is recognised.
+
+def scan(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    pixels: bool = False,
+    tell: Callable[[int, int], None] | None = None,
+) -> Scan:
+    """Every DICOM series of a folder, a DICOMDIR or a zip archive: taken, split or refused, and why.
+
+    Args:
+        source: The folder or file. Nothing in it is changed.
+        out: ``.csv`` or ``.parquet`` to write the rows to; their column ``source`` holds file names.
+        pixels: Decode every image too.
+        tell: Is told how many of how many series are done.
+
+    Raises:
+        CohortError: The source is absent or a damaged archive, or the table exists already.
+    """
+    from .intake.scanning import scan as scan_folder
+    from .intake.tables import refuse_existing, write_rows
+    from .intake.unpacking import unpacked
+
+    if out is not None:
+        refuse_existing(Path(out))
+    with unpacked(Path(source)) as place:
+        found = scan_folder(place, pixels=pixels, tell=tell)
+    if out is not None:
+        write_rows(Path(out), [row.record() for row in found.rows])
+    return found
+
 
     Args:
         source: The folder or file.

@@ -251,7 +251,7 @@ MUTANTS += [
     Mutant("I12.3", "intake.limits", "    if declared > stored:", "    if declared > stored + 10**15:"),
     Mutant("I12.3", "intake.limits", "PLAUSIBLE_RATIO = 100", "PLAUSIBLE_RATIO = 10**9"),
     Mutant("I12.3", "intake.nifti", "(np.isfinite(spacing).all() and (spacing > 0).all())", "not (spacing <= 0).any()"),
-    Mutant("I12.3", "intake.dicom", "        _check_deflated(path)\n", ""),
+    Mutant("I12.3", "intake.dicom", "        check_deflated(path)\n", ""),
     Mutant("L14.6", "core.cohort", "return self.group or self.patient or self.key", "return self.group or self.key"),
     Mutant("L14.6", "intake.split", "in named.items() if number > 1}", "in named.items() if number > 10}"),
 ]

@@ -30,6 +30,7 @@ VERBS = {
     "synthesise": ("synthesise:synthesise", "Draw a study of phantoms whose truth is known: NIfTI, PNG or DICOM."),
     "explain": ("explain:explain", "What answers rest on: cover regions, withhold views, ask the table."),
     "samplesize": ("samplesize:samplesize", "How many patients a study needs."),
+    "scan": ("scan:scan", "Find every DICOM series in a folder, DICOMDIR or zip: taken, split or refused, and why."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
     "texture": ("texture:texture", "Which steps of a recipe wipe a planted texture out?"),

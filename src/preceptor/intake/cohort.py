@@ -86,11 +86,12 @@ def _layout_of_folder(source: Path) -> tuple[str, dict[str, Any]]:
             there = _ending(source / labels)
             return "folder", {"image": f"{images}/*{ending}", "label": f"{labels}/*{there}" if there else None}
     ending = _ending(source)
+    if _is_dicom(source, ending):
+        return "dicom", {}
     if not ending:
         raise CohortError(
             "no image and no table is found in the folder",
-            expected=f"files ending in {', '.join(_IMAGES)}, or a table that names them",
-            remedy="DICOM files without a suffix: name the series' folders with the data set `folder`",
+            expected=f"DICOM files, files ending in {', '.join(_IMAGES)}, or a table that names them",
             code="layout_unknown",
         )
     return "folder", {"image": f"**/*{ending}"}
@@ -102,6 +103,19 @@ def _ending(folder: Path) -> str:
     counts = {ending: sum(name.endswith(ending) for name in names) for ending in _IMAGES}
     best = max(counts, key=lambda ending: (counts[ending], len(ending)))
     return best if counts[best] else ""
+
+
+def _is_dicom(folder: Path, ending: str) -> bool:
+    """Whether the first of the files that decide is DICOM by its content: where none ends as images do, any that is."""
+    ending = "" if ending == ".dcm" else ending
+    for path in sorted(folder.rglob(f"*{ending}")):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                if file.read(132)[128:] == b"DICM":
+                    return True
+            if ending:
+                return False
+    return False
 
 
 def _description(path: Path) -> dict[str, Any]:

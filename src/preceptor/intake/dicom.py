@@ -11,6 +11,7 @@ import numpy as np
 from preceptor.core.errors import PrepareError, safe_name
 
 from .decoding import decode_apart
+from .fitness import check_decodable, check_pixel_element, refuse_deep, refuse_other_objects
 from .guard import guarded
 from .limits import check_dimensions, check_ratio
 from .planes import Plane
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _COMPRESSED = "1.2.840.10008.1.2.4", "1.2.840.10008.1.2.5"
-_NO_IMAGE = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation, not an image",
-    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation, not an image",
-    "1.2.840.10008.5.1.4.1.1.77.1.6": "a slide, which is read by tiles",
-    "1.2.840.10008.5.1.4.1.1.30": "a parametric map, not an image",
-    "1.2.840.10008.5.1.4.1.1.481.2": "a dose grid, not an image",
-}
 #: Read once under guard, so that nothing is converted, and no warning raised, outside it.
 _USED = (
     *("SOPClassUID", "SeriesInstanceUID", "Modality", "ImageType", "SliceThickness", "PixelPaddingValue"),
@@ -54,32 +48,34 @@ def read_header(path: Path) -> Dataset:
                 code="not_dicom",
             )
     with guarded(path):
-        _check_deflated(path)
-        dataset = dcmread(path, stop_before_pixels=True)
+        check_deflated(path)
+        with path.open("rb") as file:
+            dataset = dcmread(file, stop_before_pixels=True)
+            after = file.tell() if dataset.file_meta.get("TransferSyntaxUID") != _DEFLATED else None
+        refuse_deep(dataset, path)
         for name in _USED:
             dataset.get(name)
-        kind = str(dataset.get("SOPClassUID", ""))
-        reason = next((why for uid, why in _NO_IMAGE.items() if kind == uid), None)
-        if reason or "Rows" not in dataset or "BitsAllocated" not in dataset:
-            raise PrepareError(
-                f"the file holds {reason or 'no image'}",
-                where=safe_name(path),
-                expected="a DICOM image",
-                remedy="leave it out, or read it with the tool for its kind",
-                code="no_image",
-            )
+        refuse_other_objects(dataset, path)
         frames = int(dataset.get("NumberOfFrames") or 1)
         shape = (frames, int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1))
         if int(dataset.BitsAllocated) not in (1, 8, 16, 32):
             raise ValueError
         declared = check_dimensions(shape, path) * max(int(dataset.BitsAllocated), 8) // 8
-        if str(dataset.file_meta.TransferSyntaxUID).startswith(_COMPRESSED):
+        syntax = dataset.file_meta.get("TransferSyntaxUID")
+        check_decodable(syntax, int(dataset.BitsAllocated), path)
+        if str(syntax).startswith(_COMPRESSED):
             check_ratio(declared, path.stat().st_size, path)
+        if after is not None:
+            check_pixel_element(path, after, is_compressed=syntax.is_compressed)
         return dataset
 
 
-def _check_deflated(path: Path) -> None:
-    """Count what a deflated data set unpacks to before it is unpacked for good."""
+def check_deflated(path: Path) -> None:
+    """Count what a deflated data set unpacks to before it is unpacked for good.
+
+    Raises:
+        PrepareError: It is a decompression bomb.
+    """
     from pydicom.filereader import read_file_meta_info
 
     meta = read_file_meta_info(path)

@@ -29,16 +29,16 @@ def write_mr_series(folder: Path, grey: np.ndarray, affine_mm: np.ndarray, about
         folder: An empty folder.
         grey: ``(x, y, z)`` uint16, axes along RAS+ (the phantom's own frame).
         affine_mm: Voxel index to RAS+ millimetres, without rotation.
-        about: ``patient, study, series, site, sex, age`` of the image; see `_identity`.
+        about: ``patient, study, series, site, sex, age`` of the image; see `new_identity`.
     """
     spacing = np.diag(affine_mm)[:3]
     left_posterior = grey[::-1, ::-1]  # DICOM's first two axes run to the patient's left and back
     first_voxel = affine_mm @ [grey.shape[0] - 1, grey.shape[1] - 1, 0, 1]
     origin = np.array([-first_voxel[0], -first_voxel[1], first_voxel[2]])
     for place in range(grey.shape[2]):
-        data = _identity(_MR, about, place + 1)
+        data = new_identity(_MR, about, place + 1)
         data.Modality, data.BodyPartExamined = "MR", "HEAD"
-        data.FrameOfReferenceUID = _uid("frame", about["patient"], about["study"])
+        data.FrameOfReferenceUID = phantom_uid("frame", about["patient"], about["study"])
         data.PositionReferenceIndicator = None
         data.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
         data.ScanningSequence, data.SequenceVariant, data.ScanOptions = "SE", "NONE", None
@@ -66,7 +66,7 @@ def write_radiograph(path: Path, grey: np.ndarray, spacing_mm: tuple[float, ...]
         spacing_mm: Between pixels along x and y, at the detector.
         about: As in `write_mr_series`, and ``view``: "frontal" is taken from front to back, "lateral" from the side.
     """
-    data = _identity(_CR, about, 1)
+    data = new_identity(_CR, about, 1)
     data.Modality = "CR"
     data.BodyPartExamined = "CHEST"
     data.ViewPosition = "LL" if about.get("view") == "lateral" else "AP"
@@ -89,7 +89,7 @@ def write_colour_picture(path: Path, colours: np.ndarray, about: Mapping[str, An
         colours: ``(3, x, y)`` uint8, x to the right and y down as displayed.
         about: As in `write_mr_series`.
     """
-    data = _identity(_MICROSCOPY, about, 1)
+    data = new_identity(_MICROSCOPY, about, 1)
     data.Modality = "GM"
     data.ImageType = ["ORIGINAL", "PRIMARY"]
     data.PatientOrientation, data.LossyImageCompression, data.Laterality = "", "00", ""
@@ -102,7 +102,7 @@ def write_colour_picture(path: Path, colours: np.ndarray, about: Mapping[str, An
     data.save_as(path, enforce_file_format=True)
 
 
-def _identity(kind: str, about: Mapping[str, Any], instance: int) -> FileDataset:
+def new_identity(kind: str, about: Mapping[str, Any], instance: int) -> FileDataset:
     """Patient, study, series and equipment: what every image carries.
 
     Args:
@@ -116,15 +116,15 @@ def _identity(kind: str, about: Mapping[str, Any], instance: int) -> FileDataset
     names = (about["patient"], about["study"], about["series"])
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(kind)
-    meta.MediaStorageSOPInstanceUID = UID(_uid("image", *names, str(instance)))
+    meta.MediaStorageSOPInstanceUID = UID(phantom_uid("image", *names, str(instance)))
     meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE_ENDIAN)
     data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     data.SOPClassUID, data.SOPInstanceUID = kind, meta.MediaStorageSOPInstanceUID
     data.SpecificCharacterSet = "ISO_IR 192"
     data.PatientName, data.PatientID = f"Phantom^{about['patient']}", str(about["patient"])
     data.PatientSex, data.PatientAge, data.PatientBirthDate = about["sex"], f"{int(about['age']):03}Y", ""
-    data.StudyInstanceUID = _uid("study", *names[:2])
-    data.SeriesInstanceUID = _uid("series", *names)
+    data.StudyInstanceUID = phantom_uid("study", *names[:2])
+    data.SeriesInstanceUID = phantom_uid("series", *names)
     data.StudyID, data.AccessionNumber = "1", ""
     data.SeriesNumber, data.InstanceNumber, data.AcquisitionNumber = "1", str(instance), "1"
     data.StudyDate = data.SeriesDate = data.ContentDate = data.AcquisitionDate = "20200101"
@@ -144,7 +144,7 @@ def _pixels(data: Dataset, rows: np.ndarray) -> None:
     data.PixelData = np.ascontiguousarray(rows, dtype="<u2").tobytes()
 
 
-def _uid(*names: str) -> str:
+def phantom_uid(*names: str) -> str:
     """An identifier that follows from names: the root 2.25 takes any 128-bit number (PS3.5, B.2)."""
     digest = hashlib.sha256("/".join(["preceptor phantom", *names]).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"

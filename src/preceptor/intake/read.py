@@ -18,8 +18,9 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
     Args:
         root: Folder that the source is relative to.
         source: ``file``, a folder that holds one DICOM series, or ``file::member``: ``scan.nii.gz::2`` (a volume of
-            four axes), ``scan.nii.gz::channels``, ``stack.tif::0`` (a page), ``images.npz::train_images::17``. A folder
-            of pictures is a clip: ``frames::rate_hz=25``, ``frames::times_s=0,0.04,0.11``.
+            four axes), ``scan.nii.gz::channels``, ``stack.tif::0`` (a page), ``images.npz::train_images::17``,
+            ``folder::series-3f9a12c4.2`` (the second image of a DICOM series somewhere in a folder). A folder of
+            pictures is a clip: ``frames::rate_hz=25``, ``frames::times_s=0,0.04,0.11``.
         is_label: Integer codes rather than a quantity.
 
     Returns:
@@ -36,6 +37,10 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
             from .frame_folder import read_frame_folder
 
             return read_frame_folder(frames, member or None)
+        if member:
+            from .scanning import read_part
+
+            return read_part(path, member, is_label=is_label)
         from .series import read_series
 
         return read_series(path, is_label=is_label)

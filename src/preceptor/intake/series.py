@@ -12,9 +12,9 @@ import numpy as np
 
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
-from preceptor.maths.frame_times import frame_times
 
 from .dicom import inverts, read_header, read_pixels, read_values, shown_inverted, value_type
+from .film import film_times_s, is_film
 from .guard import guarded
 from .labels import as_label_map
 from .limits import check_dimensions
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _MOST_FILES = 20_000
-_FILMS = (  # ultrasound, angiography, fluoroscopy of several frames
-    "1.2.840.10008.5.1.4.1.1.3.1",
-    "1.2.840.10008.5.1.4.1.1.12.1",
-    "1.2.840.10008.5.1.4.1.1.12.2",
-)
 _OTHER_FILES = (".txt", ".json", ".xml", ".csv", ".tsv", ".html", ".htm", ".md", ".pdf", ".png", ".jpg", ".nii", ".gz")
 
 
@@ -75,7 +70,7 @@ def read_file(path: Path, *, is_label: bool = False) -> Image:
 
 def _read(files: Sequence[Path], left_out: list[str], is_label: bool, where: str) -> Image:
     headers = [read_header(path) for path in files]
-    kept = [i for i, header in enumerate(headers) if not _is_localizer(header)] or list(range(len(files)))
+    kept = [i for i, header in enumerate(headers) if not is_localizer(header)] or list(range(len(files)))
     if len(kept) < len(files):
         gone = len(files) - len(kept)
         left_out = [*left_out, "1 localizer" if gone == 1 else f"{gone} localizers"]
@@ -88,23 +83,50 @@ def _read(files: Sequence[Path], left_out: list[str], is_label: bool, where: str
             remedy="put each series into a folder of its own (`preceptor scan` lists them)",
             code="several_series",
         )
-    first = headers[kept[0]]
     _check_alike([headers[i] for i in kept], [files[i] for i in kept])
     found = [plane for i in kept for plane in planes(headers[i], i, files[i])]
-    meta = _facts(first, found[0], left_out, files[kept[0]])
+    return read_planes(files, headers, found, left_out, is_label, where)
+
+
+def read_planes(
+    files: Sequence[Path],
+    headers: Sequence[Dataset],
+    found: Sequence[Plane],
+    left_out: Sequence[str],
+    is_label: bool,
+    where: str,
+) -> Image:
+    """The image that planes of one kind make.
+
+    Args:
+        files: Of the series; `Plane.file` counts in them.
+        headers: Of each file.
+        found: The planes of the image.
+        left_out: What was left out before, for ``meta``.
+        is_label: Integer codes.
+        where: Name of the series for messages.
+
+    Returns:
+        As `read_series`.
+
+    Raises:
+        PrepareError: The planes make no image for certain, or one can't be decoded.
+    """
+    first, path = headers[found[0].file], files[found[0].file]
+    meta = _facts(first, found[0], left_out, path)
     placements = [plane.placement for plane in found if plane.placement is not None]
     try:
         placed = len(placements) == len(found)
-        made = stack(placements) if placed else _unplaced(found, first, files[kept[0]], meta)
+        made = stack(placements) if placed else _unplaced(found, first, path, meta)
     except PrepareError as error:
-        raise _with_place(error, where, files, found) from None
+        raise with_place(error, where, files, found) from None
     if made.repeated_by:
         meta["repeated_by"] = made.repeated_by
     array = _fill(files, headers, found, made.order)
-    return _image(array, made, meta, is_label, files[kept[0]])
+    return _image(array, made, meta, is_label, path)
 
 
-def _with_place(error: PrepareError, where: str, files: Sequence[Path], found: Sequence[Plane]) -> PrepareError:
+def with_place(error: PrepareError, where: str, files: Sequence[Path], found: Sequence[Plane]) -> PrepareError:
     """The error with the file named, where it concerns one: `stack` knows the plane's number alone."""
     problem, place = error.problem, f"series {where}"
     if problem.where.startswith("plane "):
@@ -114,7 +136,8 @@ def _with_place(error: PrepareError, where: str, files: Sequence[Path], found: S
     return PrepareError(problem.what, where=place, expected=problem.expected, remedy=problem.remedy, code=problem.code)
 
 
-def _is_localizer(header: Dataset) -> bool:
+def is_localizer(header: Dataset) -> bool:
+    """Whether the plane was taken to plan others on."""
     kind = header.get("ImageType") or []
     return len(kind) > 2 and "LOCALIZER" in str(kind[2]).upper()
 
@@ -133,7 +156,7 @@ def _check_alike(headers: Sequence[Dataset], files: Sequence[Path]) -> None:
             )
 
 
-def _facts(header: Dataset, plane: Plane, left_out: list[str], path: Path) -> dict[str, Any]:
+def _facts(header: Dataset, plane: Plane, left_out: Sequence[str], path: Path) -> dict[str, Any]:
     """What travels with the image; nothing that names a person or a place."""
     with guarded(path):
         meta: dict[str, Any] = {
@@ -156,14 +179,14 @@ def _facts(header: Dataset, plane: Plane, left_out: list[str], path: Path) -> di
         if declared:
             meta["declared_slices"] = int(declared)
         if left_out:
-            meta["left_out"] = left_out
+            meta["left_out"] = list(left_out)
         return meta
 
 
 def _unplaced(found: Sequence[Plane], header: Dataset, path: Path, meta: dict[str, Any]) -> Stack:
     """One picture or one film without a place in space (CR, DX, US, SC): the geometry is unknown, and said to be."""
-    is_film = len(found) > 1 and len({plane.file for plane in found}) == 1 and _is_film(header)
-    if len(found) > 1 and not is_film:
+    has_frames = len(found) > 1 and len({plane.file for plane in found}) == 1 and is_film(header)
+    if len(found) > 1 and not has_frames:
         raise PrepareError(
             f"{len(found)} planes without a position, orientation and spacing each",
             expected="ImagePositionPatient, ImageOrientationPatient and PixelSpacing for each plane",
@@ -173,36 +196,13 @@ def _unplaced(found: Sequence[Plane], header: Dataset, path: Path, meta: dict[st
     with guarded(path):
         spacing, measured = detector_spacing(header)
     meta |= {"geometry": UNKNOWN_GEOMETRY, "spacing_measured": measured}
-    if is_film:
+    if has_frames:
         meta["repeated_by"] = "time"
-        times_s = _frame_times(header, len(found))
+        times_s = film_times_s(header, len(found))
         if times_s is not None:
             meta["frame_times_s"] = times_s
     down, across = spacing if spacing and min(spacing) > 0 else (1.0, 1.0)
     return Stack(np.arange(len(found))[:, None], np.diag([across, down, 1.0, 1.0]))
-
-
-def _is_film(header: Dataset) -> bool:
-    """Whether the frames follow one another in time: the file says so, or is of a kind that holds nothing else."""
-    if str(header.get("SOPClassUID", "")) in _FILMS:
-        return True
-    pointer = header.get("FrameIncrementPointer")
-    pointed = {int(tag) for tag in (pointer if isinstance(pointer, (list, tuple)) else [pointer]) if tag is not None}
-    timed = {0x00181063, 0x00181065}  # FrameTime, FrameTimeVector
-    return bool(pointed & timed) or any(name in header for name in ("FrameTime", "FrameTimeVector", "CineRate"))
-
-
-def _frame_times(header: Dataset, frames: int) -> list[float] | None:
-    """Seconds of each frame, where the file tells them and they can be true; the rates it wants to be shown at do not."""
-    vector, step_ms = header.get("FrameTimeVector"), header.get("FrameTime")
-    try:
-        if vector not in (None, ""):
-            return frame_times(frames, increments_ms=[float(each) for each in vector]).tolist()
-        if step_ms not in (None, ""):
-            return frame_times(frames, rate_hz=1000 / float(step_ms)).tolist()
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None  # times that do not fit the frames tell nothing; a step that needs them says so
-    return None
 
 
 def _fill(files: Sequence[Path], headers: Sequence[Dataset], found: Sequence[Plane], order: np.ndarray) -> np.ndarray:
