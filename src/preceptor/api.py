@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from preceptor.prove.report.record import Record
 
     from .intake.scanning import Scan
+    from .intake.synthetic_table import SyntheticTable
     from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
@@ -803,6 +804,45 @@ def synthesise(
     if fresh:
         forget(Path(out))
     return synthesise(order, Path(out), workers=workers, progress=progress)
+
+
+def synthesise_table(
+    source: str | Path,
+    out: str | Path,
+    *,
+    label: str | None = None,
+    patient: str | None = None,
+    rows: int | None = None,
+    seed: int = 0,
+    leave_out: Sequence[str] = (),
+    fresh: bool = False,
+) -> SyntheticTable:
+    """Make up a clinical table that looks like a real one and holds nobody's row, and measure both.
+
+    Args:
+        source: CSV, TSV or Parquet of real rows.
+        out: The folder of ``table.csv`` and ``synthesis.json``.
+        label: Column of classes; models trained on either table foretell it for real rows that neither holds.
+        patient: Column that says whose row it is; patients stay on one side.
+        rows: How many; by default as many as the generator was fitted on.
+        seed: Everything drawn follows from it.
+        leave_out: Columns to leave out.
+        fresh: Start anew where an earlier table lies.
+
+    Returns:
+        ``.path`` of the table, and ``.record`` with ``utility``, ``privacy``, ``copies`` and ``left_out``.
+
+    Raises:
+        CohortError: The source holds too little, or the folder something else.
+        Refusal: The rows repeat real ones, or keep too near to those they were learnt from.
+    """
+    from .intake.synthetic_table import forget_table, synthesise_table
+
+    if fresh:
+        forget_table(Path(out))
+    return synthesise_table(
+        Path(source), Path(out), label=label, patient=patient, rows=rows, seed=seed, leave_out=leave_out
+    )
 
 
 def show_phantoms(
