@@ -1,0 +1,216 @@
+"""One DICOM file without its patient: preamble, file meta, every element at every depth."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from preceptor.core.errors import PrepareError
+
+from ..limits import check_ratio
+from .elements import Coding, Element, encode, read_elements
+from .marking import IDENTITY_REMOVED, marks
+from .profile import Settings
+from .pseudonyms import STANDARD_ROOT, Key
+from .rewriting import Rewriting
+from .table import required_types
+
+_META = Coding(implicit=False, little=True)
+_SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
+_IMPLICIT, _BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+_DIRECTORY = "1.2.840.10008.1.3.10"
+_DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104."
+_GRAVE_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.66": "raw data, whose content only its maker knows",
+}
+#: Of this software; one UUID for all its releases (PS3.7 D.3.3.2).
+_IMPLEMENTATION = b"2.25.251580187614316839374250868434229127541"
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A file without its patient.
+
+    Attributes:
+        content: The bytes to write.
+        place: Folders and name, without anything of the original's.
+        counts: How often each rule was applied.
+        flags: What a person should look at, such as a face that could be rebuilt.
+    """
+
+    content: bytes
+    place: str
+    counts: Counter[str]
+    flags: tuple[str, ...] = field(default=())
+
+
+def is_dicom(data: bytes) -> bool:
+    """Whether bytes are a DICOM file with its preamble."""
+    return data[128:132] == b"DICM"
+
+
+def clean_dicom(data: bytes, settings: Settings, key: Key, where: str = "") -> Cleaned:
+    """Take the patient out of one DICOM file.
+
+    Args:
+        data: The whole file.
+        settings: The profile.
+        key: From which pseudonyms, UIDs and shifts follow.
+        where: Names the file in errors, without its own name.
+
+    Returns:
+        The bytes to write, in the transfer syntax they came in.
+
+    Raises:
+        PrepareError: The file is damaged, a directory, an encapsulated document, or says that it is de-identified already.
+
+    Source: DICOM PS3.15 Annex E, PS3.10 section 7.
+    """
+    try:
+        return _cleaned(data, settings, key)
+    except PrepareError as error:
+        problem = error.problem
+        raise PrepareError(
+            problem.what, where=where, expected=problem.expected, remedy=problem.remedy, code=problem.code
+        ) from None
+
+
+def _cleaned(data: bytes, settings: Settings, key: Key) -> Cleaned:
+    if not is_dicom(data):
+        raise _refused("the file is not a DICOM Part 10 file: it has no preamble", "DICM at byte 128", "not_dicom")
+    meta, start = _meta(data)
+    syntax = _uid(data, meta, 0x00020010) or _IMPLICIT
+    media_instance = _uid(data, meta, 0x00020003)
+    if not syntax.startswith(STANDARD_ROOT):
+        raise _refused("its transfer syntax is a vendor's own", "one of the standard's", "transfer_syntax")
+    if syntax == _DEFLATED:
+        data, start = _inflated(data[start:]), 0
+    coding = Coding(implicit=syntax == _IMPLICIT, little=syntax != _BIG)
+    elements = read_elements(data, coding, start)
+    file = Rewriting(data, elements, settings, key, None)
+    kind = file.text(_SOP_CLASS)
+    _refuse_kind(kind, file, settings)
+    file.types = required_types(kind)
+    written = dict(file.written(coding))
+    instance = _instance(file, media_instance or hashlib.sha256(data).hexdigest(), settings, key)
+    written[_SOP_INSTANCE] = encode(_SOP_INSTANCE, "UI", instance.encode(), coding)
+    written.update(marks(settings, coding, pixels_cleaned=False))
+    body = b"".join(written[tag] for tag in sorted(written))
+    if syntax == _DEFLATED:
+        packer = zlib.compressobj(wbits=-15)
+        body = packer.compress(body) + packer.flush()
+        body += b"\0" * (len(body) % 2)
+    content = b"".join((bytes(128), b"DICM", _new_meta(kind, instance, syntax), body))
+    return Cleaned(content, _place(file, settings, key, instance), file.counts, _flags(file))
+
+
+def _meta(data: bytes) -> tuple[list[Element], int]:
+    """The file meta elements, and where the data set starts: meta is always explicit little endian."""
+    head = _META.explicit_head
+    at, found = 132, []
+    while at + 8 <= len(data):
+        group, number, vr, length = head.unpack_from(data, at)
+        if group != 2:
+            break
+        long = vr in (b"OB", b"UN", b"UT", b"OW", b"SQ", b"UC")
+        begin = at + (12 if long else 8)
+        if long:
+            (length,) = _META.length.unpack_from(data, at + 8)
+        if begin + length > len(data):
+            raise _refused("its file meta information is cut short", "a whole file", "dicom_damaged")
+        found.append(Element(group << 16 | number, vr.decode("latin-1"), at, begin, begin + length, begin + length))
+        at = begin + length
+    return found, at
+
+
+def _uid(data: bytes, elements: list[Element], tag: int) -> str:
+    for each in elements:
+        if each.tag == tag:
+            return data[each.value_start : each.value_end].decode("latin-1").strip(" \0")
+    return ""
+
+
+def _inflated(packed: bytes) -> bytes:
+    """A deflated data set, its size watched while it grows."""
+    inflate = zlib.decompressobj(wbits=-15)
+    parts, size, pending = [], 0, packed
+    try:
+        while pending and not inflate.eof:
+            part = inflate.decompress(pending, 1 << 20)
+            size += len(part)
+            check_ratio(size, len(packed), Path("deflated.dcm"))
+            parts.append(part)
+            pending = inflate.unconsumed_tail
+        parts.append(inflate.flush())
+    except zlib.error:
+        raise _refused("its deflated data set is damaged", "a whole file", "dicom_damaged") from None
+    return b"".join(parts)
+
+
+def _refuse_kind(kind: str, file: Rewriting, settings: Settings) -> None:
+    if not kind:
+        raise _refused("it does not say what kind of object it is", "a SOP Class UID", "no_sop_class")
+    if not kind.startswith(STANDARD_ROOT):
+        raise _refused("it is an object of a vendor's own kind", "one of the standard's kinds", "private_class")
+    if kind == _DIRECTORY:
+        raise _refused(
+            "it is a directory, which names files and patients", "images; a directory is written anew", "dicomdir"
+        )
+    if kind.startswith(_DOCUMENTS):
+        raise _refused("it is an encapsulated document, which can't be cleaned for certain", "images", "document")
+    if kind in _GRAVE_CLASSES:
+        raise _refused(f"it is {_GRAVE_CLASSES[kind]}", "images", "raw_data")
+    if file.text(IDENTITY_REMOVED).upper() == "YES" and not settings.again:
+        raise PrepareError(
+            "the file says that its patient's identity is removed already",
+            expected="an original; a second pass would map its UIDs once more, and the first batch no longer fits",
+            remedy="leave it out, or ask for a second pass with --again",
+            code="deidentified_already",
+        )
+
+
+def _instance(file: Rewriting, otherwise: str, settings: Settings, key: Key) -> str:
+    """The object's UID, in the data set and in the file meta alike."""
+    original = file.text(_SOP_INSTANCE) or otherwise
+    return original if "uids" in settings.retain else key.uid(original)
+
+
+def _new_meta(kind: str, instance: str, syntax: str) -> bytes:
+    parts = b"".join(
+        (
+            encode(0x00020001, "OB", b"\0\1", _META),
+            encode(0x00020002, "UI", kind.encode(), _META),
+            encode(0x00020003, "UI", instance.encode(), _META),
+            encode(0x00020010, "UI", syntax.encode(), _META),
+            encode(0x00020012, "UI", _IMPLEMENTATION, _META),
+            encode(0x00020013, "SH", b"PRECEPTOR", _META),
+        )
+    )
+    return encode(0x00020000, "UL", len(parts).to_bytes(4, "little"), _META) + parts
+
+
+def _place(file: Rewriting, settings: Settings, key: Key, instance: str) -> str:
+    """Patient, study, series and object as folders and a name; names of the key's own even where UIDs are kept."""
+    study, series = (key.name(kind, file.text(tag)) for kind, tag in (("study", 0x0020000D), ("series", 0x0020000E)))
+    return f"{key.pseudonym(file.patient)}/{study}/{series}/{key.name('image', instance)}.dcm"
+
+
+def _flags(file: Rewriting) -> tuple[str, ...]:
+    found = []
+    region = (file.text(0x00180015) + " " + file.text(0x00081030) + " " + file.text(0x0008103E)).lower()
+    if file.text(0x00080060) in ("CT", "MR", "PT") and any(
+        word in region for word in ("head", "brain", "face", "neck", "skull", "sinus", "kopf", "cranium", "orbit")
+    ):
+        found.append("a face may be rebuilt from it")
+    if file.text(0x00280301).upper() == "YES":
+        found.append("says that text is burned in")
+    elif file.text(0x00080060) in ("US", "SC", "OT", "XA", "RF", "ES") and file.text(0x00280301).upper() != "NO":
+        found.append("of a kind that often carries burned-in text")
+    return tuple(found)
+
+
+def _refused(what: str, expected: str, code: str) -> PrepareError:
+    return PrepareError(what, expected=expected, remedy="leave it out, or export it again from its source", code=code)
