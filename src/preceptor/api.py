@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
+    from .prove.label_keeping import LabelKeeping
     from .selfchecking import Selfcheck
 
 
@@ -222,6 +223,39 @@ def check_cohort(source: str | Path, checks: Sequence[Any] | None = None) -> lis
         return checking.check_cohort(cohort, checks or recipe.checks, recipe.split, recipe.seed, task)[1]
     cohort = Cohort.read(source)
     return checking.check_cohort(cohort, checks or list(names("checks")), None, 0, None)[1]
+
+
+def check_made(
+    bundle: str | Path,
+    made: str | Path,
+    real: str | Path | None = None,
+    *,
+    margin: float = 0.05,
+    least: float = 0.6,
+    seed: int = 0,
+) -> LabelKeeping:
+    """Whether made images (a generator's, or what `augment` wrote) still show what their labels say.
+
+    Args:
+        bundle: A model that learnt from real images: the judge.
+        made: The cohort of made images, or the enlarged cohort that `augment` wrote.
+        real: Real images with truth that the judge has not seen; None for the enlarged cohort's test cases.
+        margin: How far below real images a class may lie, at the lower end of the difference's interval.
+        least: What the judge must reach with real images to be one.
+        seed: Of the resamples behind the intervals.
+
+    Returns:
+        ``.verdict`` with its reasons, and ``.classes`` one by one.
+
+    Raises:
+        CohortError: There is nothing to compare, or made images have held-out parents.
+        BundleError: The bundle is damaged.
+    """
+    from .deliver.checking_made import check_made as check_with
+
+    return check_with(
+        Path(bundle), Path(made), None if real is None else Path(real), margin=margin, least=least, seed=seed
+    )
 
 
 def split_cohort(

@@ -1,4 +1,4 @@
-"""``preceptor cohort build|check|split``"""
+"""``preceptor cohort build|check|check-made|split``"""
 
 from __future__ import annotations
 
@@ -54,6 +54,71 @@ def check(source: Path, *, as_json: console.Json = False) -> int:
     record = {"fit": not errors, "problems": [asdict(each) for each in problems]}
     console.result("\n".join(lines), record, as_json)
     return CohortError.exit_code if errors else 0
+
+
+@cohort.command(name="check-made")
+def check_made(
+    made: Path,
+    *,
+    judge: Path,
+    real: Path | None = None,
+    margin: float = 0.05,
+    least: float = 0.6,
+    seed: int = 0,
+    as_json: console.Json = False,
+) -> int:
+    """Ask a model whether made images still show what their labels say (exit code 4 where they are not shown to).
+
+    Parameters
+    ----------
+    made
+        A cohort of made images with the labels they were made to have, or the enlarged cohort that `augment` wrote.
+    judge
+        A sealed bundle that learnt from real images.
+    real
+        A cohort of real images with truth that the judge has not seen; by default the enlarged cohort's test cases.
+    margin
+        How far below real images a class may lie, at the lower end of the difference's 95 % interval.
+    least
+        What the judge must reach with real images to be one.
+    seed
+        Of the resamples behind the intervals.
+    """
+    from preceptor import api
+    from preceptor.core.errors import Refusal
+    from preceptor.core.plain import finite
+
+    found = api.check_made(judge, made, real, margin=margin, least=least, seed=seed)
+    rows = [
+        (
+            each.name,
+            f"{each.measure} {each.made.value:.3f} made, {each.real.value:.3f} real{_difference(each.difference)}",
+        )
+        for each in found.classes
+    ]
+    record = {
+        "keeps_labels": found.verdict.passed,
+        "sentence": found.verdict.sentence,
+        "classes": [
+            {
+                "name": each.name,
+                "measure": each.measure,
+                "made": {"value": each.made.value, "interval": each.made.interval, "cases": each.made.cases},
+                "real": {"value": each.real.value, "interval": each.real.interval, "cases": each.real.cases},
+                "difference": None if each.difference is None else each.difference._asdict(),
+                "reason": each.reason,
+            }
+            for each in found.classes
+        ],
+    }
+    console.result(f"{console.columns(rows)}\n{found.verdict.sentence}", finite(record), as_json)
+    return 0 if found.verdict.passed else Refusal.exit_code
+
+
+def _difference(difference: Any) -> str:
+    if difference is None:
+        return ""
+    return f"; {difference.value:+.3f} ({difference.lower:+.3f} to {difference.upper:+.3f})"
 
 
 @cohort.command

@@ -165,25 +165,32 @@ def predict_inputs(bundle: Bundle, inputs: Sequence[Path], out: Path, *, device:
     return pandas.DataFrame(wanted)
 
 
-def answer_cohort(bundle: Bundle, cohort: Cohort, folder: Path, device: str) -> Predictions:
-    """Predict every case of a cohort as the run did its own, truth included; what is refused has no answer."""
+def answer_cohort(bundle: Bundle, cohort: Cohort, folder: Path, device: str, task: Any = None) -> Predictions:
+    """Predict every case of a cohort as the run did its own, truth included; what is refused has no answer.
+
+    Args:
+        bundle: What answers.
+        cohort: Its cases.
+        folder: Dense answers lie in ``folder/maps``.
+        device: As of `Bundle.council`.
+        task: Reads the truth where it is written otherwise than the bundle knows; None for the bundle's own.
+    """
     from preceptor.prove.answering import answer_cases
 
-    store = _Opened(bundle, cohort, device)
-    return answer_cases(
-        store.answer, cohort.cases, cohort, store, bundle.task, seed=bundle.recipe.seed, maps=folder / "maps"
-    )
+    task = bundle.task if task is None else task
+    store = _Opened(bundle, cohort, device, task)
+    return answer_cases(store.answer, cohort.cases, cohort, store, task, seed=bundle.recipe.seed, maps=folder / "maps")
 
 
 class _Opened:
     """A cohort whose cases are opened and prepared when they are asked for."""
 
-    def __init__(self, bundle: Bundle, cohort: Cohort, device: str) -> None:
-        self._bundle, self._cohort, self._device = bundle, cohort, device
+    def __init__(self, bundle: Bundle, cohort: Cohort, device: str, task: Any) -> None:
+        self._bundle, self._cohort, self._device, self._task = bundle, cohort, device, task
         self._original: Sample | None = None
 
     def sample(self, key: str) -> Sample:
-        task = self._bundle.task
+        task = self._task
         masks = [task.mask] if task.mask else []
         self._original = open_case(self._cohort.root, self._cohort[key], masks=masks)
         prepared = self._bundle.council(self._device).prepare(self._original)
