@@ -1309,3 +1309,27 @@ MUTANTS += [
     ),
     Mutant("I7.2", "prepare.vary", "tensor = applied.on(view, tensor, moved)", "tensor = applied.on(view, tensor, {})"),
 ]
+MUTANTS += [
+    Mutant("P5.2", "maths.run_lengths", "counts[place - 2]) if place > 2", "counts[place - 2]) if place > 1"),
+    Mutant(
+        "P5.2", "maths.run_lengths", "flat = np.asarray(mask).ravel() != 0", "flat = np.asarray(mask).T.ravel() != 0"
+    ),
+    Mutant("P5.2", "maths.run_lengths", "if len(counts) > 2:", "if len(counts) > 1:"),
+    Mutant(
+        "I4.4", "maths.run_lengths", "return [0, *counts] if flat.size and flat[0]", "return [0, *counts] if flat.size"
+    ),
+    Mutant("I4.4", "maths.polygons", "np.clip(np.ceil(at), 0, width)", "np.clip(np.floor(at) + 1.5, 0, width)"),
+    Mutant("P5.2", "maths.polygons", "dtype=float) - 1.5)", "dtype=float) - 1.0)"),
+    Mutant("P5.2", "maths.polygons", "return came[1] * (end[0]", "return -came[1] * (end[0]"),
+    Mutant("P5.4", "maths.bit_packing", '!= 0, bitorder="little").tobytes()', '!= 0, bitorder="big").tobytes()'),
+    Mutant("P5.4", "maths.bit_packing", 'return packed + b"\\0" * (len(packed) % 2)', "return packed"),
+    Mutant("P5.3", "maths.consensus", "np.log(1 - sensitivity)).sum(1)", "np.log(sensitivity)).sum(1)"),
+    Mutant(
+        "P5.3",
+        "maths.consensus",
+        "(~patterns * background[:, None]).sum(0) / background.sum()",
+        "(~patterns * foreground[:, None]).sum(0) / foreground.sum()",
+    ),
+    Mutant("P5.3", "maths.consensus", "(twice > len(marked))", "(twice >= len(marked))"),
+    Mutant("P5.3", "maths.consensus", "(votes == most).sum(axis=0) > 1, tie", "(votes == most).sum(axis=0) > 2, tie"),
+]
