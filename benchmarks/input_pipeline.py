@@ -5,9 +5,10 @@ and gamma; images linearly, labels by nearest neighbour, in every pipeline; torc
 each round, so that whatever else the machine does falls on all alike; the medians of the rounds' ratios are printed, by the
 clock and by processor time (which other users of the machine disturb less).
 
-    python -m benchmarks.input_pipeline FOLDER_OF_HIPPOCAMPUS [--rounds 9] [--first]
+    python -m benchmarks.input_pipeline FOLDER_OF_HIPPOCAMPUS [--rounds 9] [--first | --plain]
 
-``--first`` measures instead, each in a process of its own, the time to the first 178 patches and the memory it took.
+``--first`` measures instead, each in a process of its own, the time to the first 178 patches and the memory it took. ``--plain``
+measures our loader without spatial augmentation beside nothing but copying the same patches.
 """
 
 from __future__ import annotations
@@ -39,7 +40,16 @@ def pairs(root: Path) -> list[tuple[Path, Path]]:
     return [(image, root / "labels" / image.name) for image in sorted((root / "images").glob("*.nii.gz"))]
 
 
-def preceptor(root: Path, workers: int, scratch: Path) -> Iterator[int]:
+AUGMENT: list[dict[str, Any]] = [
+    {"flip": {"axes": ["left-right"], "chance": 0.5}},
+    {"affine": {"degrees": DEGREES, "scale": SCALE}},
+    {"elastic": {"spacing_mm": SPACING, "sigma_mm": DISPLACEMENT}},
+    {"noise": {"sigma": SIGMA}},
+    {"gamma": {"lowest": GAMMA[0], "highest": GAMMA[1]}},
+]
+
+
+def our_loader(root: Path, workers: int, scratch: Path, augment: list[dict[str, Any]]) -> Any:
     from preceptor.core.cohort import Case, Cohort
     from preceptor.core.slots import build
     from preceptor.prepare.loader import Loader
@@ -51,14 +61,7 @@ def preceptor(root: Path, workers: int, scratch: Path) -> Iterator[int]:
     )
     task = build("tasks", {"segmentation": {"labels": {"anterior": 1, "posterior": 2}}})
     store = prepare(Cohort(cases, root), [build("transforms", "zscore")], task, scratch / "prepared", fit_on=cases)
-    augment = [
-        {"flip": {"axes": ["left-right"], "chance": 0.5}},
-        {"affine": {"degrees": DEGREES, "scale": SCALE}},
-        {"elastic": {"spacing_mm": SPACING, "sigma_mm": DISPLACEMENT}},
-        {"noise": {"sigma": SIGMA}},
-        {"gamma": {"lowest": GAMMA[0], "highest": GAMMA[1]}},
-    ]
-    loader = Loader(
+    return Loader(
         store,
         cases,
         task,
@@ -70,11 +73,18 @@ def preceptor(root: Path, workers: int, scratch: Path) -> Iterator[int]:
         foreground_share=0.0,
         workers=workers,
     )
+
+
+def endless(loader: Any) -> Iterator[int]:
     epoch = 0
     while True:
         for batch in loader.epoch(epoch):
             yield len(batch)
         epoch += 1
+
+
+def preceptor(root: Path, workers: int, scratch: Path) -> Iterator[int]:
+    yield from endless(our_loader(root, workers, scratch, AUGMENT))
 
 
 def monai(root: Path, workers: int, scratch: Path) -> Iterator[int]:
@@ -228,6 +238,46 @@ def batchgeneratorsv2(root: Path, workers: int, scratch: Path) -> Iterator[int]:
     while True:
         for image, _ in loader:
             yield len(image)
+
+
+def bare_crops(loader: Any) -> Iterator[int]:
+    """Nothing but copying the patches of image and label that the loader cuts, from arrays in memory, to where they are known."""
+    examples = loader._examples
+    sources, boxes = [], []
+    for key in loader.index.keys:
+        prepared = examples._store.prepared(key)
+        sources.append((np.array(prepared.image("mri").array), np.array(prepared.mask("label").array)))
+    for told in (each for batch in loader._draws(0, None) for each in batch):
+        shape = sources[told.case][0].shape[1:]
+        first = [int(u * max(size - width + 1, 1)) for u, size, width in zip(told.place[1:], shape, PATCH, strict=True)]
+        box = tuple(slice(a, a + width) for a, width in zip(first, PATCH, strict=True))
+        boxes.append((told.case, (slice(None), *box)))
+    while True:
+        for case, box in boxes:
+            image, label = sources[case]
+            image[box].copy(), label[box].copy()
+            yield 1
+
+
+def compare_plain(root: Path, rounds: int, seconds: float) -> None:
+    """Our loader without augmentation, and with intensities alone, beside bare copies of the same patches."""
+    with tempfile.TemporaryDirectory() as folder:
+        loaders = {
+            "preceptor, crops": our_loader(root, 0, Path(folder), []),
+            "preceptor, crops, noise and gamma": our_loader(root, 0, Path(folder), AUGMENT[3:]),
+        }
+        streams = {name: endless(loader) for name, loader in loaders.items()}
+        streams["bare copies"] = bare_crops(loaders["preceptor, crops"])
+        speeds: dict[str, list[Speed]] = {name: [] for name in streams}
+        for stream in streams.values():
+            rate(stream, seconds, 60)
+        for _ in range(rounds):
+            for name, stream in streams.items():
+                speeds[name].append(rate(stream, seconds))
+    print(f"\n{rounds} rounds, medians: ours as a share of bare copies, by the clock / by processor time")
+    for name in loaders:
+        against = speeds["bare copies"]
+        print(f"  {name:36} {_ratio(speeds[name], against, 'wall'):.0%} / {_ratio(speeds[name], against, 'work'):.0%}")
 
 
 PIPELINES: dict[str, Callable[[Path, int, Path], Iterator[int]]] = {
@@ -384,11 +434,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.8, help="for each pipeline in each round")
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 2])
     parser.add_argument("--first", action="store_true")
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.only:
         print(json.dumps(first(given.root, given.only, given.workers[0])))
+    elif given.plain:
+        compare_plain(given.root, given.rounds, given.seconds)
     elif given.first:
         for workers in given.workers:
             print(f"\n{workers} workers: first 178 patches from nothing, imports included; memory beyond torch (PSS)")

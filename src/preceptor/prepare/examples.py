@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,13 +16,12 @@ from torch import Tensor
 from preceptor.core.applied import Intensity, Spatial
 from preceptor.core.batch import Batch
 from preceptor.core.cohort import Case, Sample
-from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Task, Transform
 
-from .frames import frames, stacked
+from .frames import Frames, stacked
 from .patches import UNLABELLED, copy_patch, draw, empty_patch, full_patch, place_patch, read_patch
-from .prepared import Grid, PreparedCase
-from .rows import make_index, refuse_several_grids, same_channels, targets_of, text_columns
+from .prepared import ANYWHERE, Grid, PreparedCase
+from .rows import fields_of, make_index, refuse_several_grids, same_channels, targets_of, text_columns
 from .store import Store
 
 #: The mask that weighs voxels in the loss: 1 where a case has none.
@@ -65,6 +63,7 @@ class Examples:
         index: What an epoch can draw from.
         shapes: ``{view: (channel…, *space)}`` of every case's views.
         numbers: ``(case,)`` int64: each case's number in the dice's key.
+        frames: Makes memory that batches can be written to.
     """
 
     def __init__(
@@ -106,8 +105,18 @@ class Examples:
             list(accumulate(self.index.share[first:last].tolist())) for first, last in pairwise(self._first_row)
         ]
         self._stratum = self.index.stratum.tolist()
-        self._framed = self._parts_of_a_frame() if patch is not None and not task.varies else {}
+        self.frames = Frames(self._parts_of_a_frame() if patch is not None and not task.varies else {})
+        self._is_plain = [self._has_what_a_frame_holds(case) for case in self._cases]
         self._reads_pixels = any(getattr(each, "reads_pixels", True) for each in augment)
+
+    def _has_what_a_frame_holds(self, case: Case) -> bool:
+        """Whether patches of a case are copied as they are, straight into a frame."""
+        if not self.frames.parts or self._augment or self._marks or case.key in self._hidden:
+            return False
+        prepared = self._store.prepared(case.key)
+        return set(prepared.names_of(prepared.grids[0])) == set(self.frames.parts) and set(prepared.views) == set(
+            self._views
+        )
 
     def _parts_of_a_frame(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         """What of an example is written straight into the batch: the views, and the task's truth."""
@@ -119,21 +128,19 @@ class Examples:
 
     # ---------------------------------------------------------------- a batch
 
-    def frame(self, count: int, shared: bool) -> dict[str, Tensor]:
-        """Memory for a batch of so many examples, in a piece that another process can map where it is shared."""
-        return frames(self._framed, count, shared) if self._framed else {}
-
     def batch(self, told: Sequence[Told], frame: Mapping[str, Tensor] | None = None) -> Batch:
         """Make a batch.
 
         Args:
             told: Of each example.
-            frame: Memory to write it to, made by `frame`; what does not fit there lies elsewhere.
+            frame: Memory to write it to, made by `frames`; what does not fit there lies elsewhere.
 
         Raises:
             PrepareError: A transform does not fit a case, which is named.
         """
         frame = frame or {}
+        if frame and all(self._is_plain[each.case] for each in told):
+            return self._crops(told, frame)
         arrays = {name: tensor.numpy() for name, tensor in frame.items()}
         space = self._patch or ()
         made = [
@@ -159,19 +166,42 @@ class Examples:
             },
             rows=torch.tensor([m.row for m in made], dtype=torch.long),
             keys=[self._cases[each.case].key for each in told],
-            fields=self._fields([self._cases[each.case] for each in told]),
+            fields=fields_of([self._cases[each.case] for each in told], self._text),
             masks={name: stacked(column) for name, column in _columns([m.marks for m in made]).items()},
         )
 
-    def _fields(self, cases: Sequence[Case]) -> dict[str, Any]:
-        fields: dict[str, Any] = {}
-        for column, is_text in self._text.items():
-            values: list[Any] = [case.fields.get(column) for case in cases]
-            if is_text:
-                fields[column] = ["" if is_missing(value) else str(value) for value in values]
-            else:
-                fields[column] = torch.tensor([math.nan if is_missing(value) else float(value) for value in values])
-        return fields
+    def _crops(self, told: Sequence[Told], frame: Mapping[str, Tensor]) -> Batch:
+        """A batch of patches as they are, of cases that have all that the frame holds and nothing else."""
+        count, patch = len(told), self._patch or ()
+        fills = [float(UNLABELLED) if name.startswith("mask:") else 0.0 for name in frame]
+        arrays = [tensor.view(count, -1, *patch).numpy() for tensor in frame.values()]
+        rows = []
+        for n, each in enumerate(told):
+            prepared = self._store.prepared(self._cases[each.case].key)
+            row = each.row if each.row >= 0 else self._choose_row(each.case, each.place[0])
+            rows.append(row)
+            first = self._place(each, row, prepared, prepared.grids[0])
+            prepared.fetch_ahead(prepared.grids[0], first, patch)
+            copy_patch([prepared.flat(name) for name in frame], fills, first, [array[n] for array in arrays])
+        targets = {name: torch.stack([self._targets[each.case][name] for each in told]) for name in self._targets[0]}
+        truth = frame.get(f"mask:{self._task.mask}")
+        if truth is not None:
+            targets[self._task.question.target] = truth[:, 0]
+        cases = [self._cases[each.case] for each in told]
+        return Batch(
+            images={view: frame[f"image:{view}"] for view in self._views},
+            present={view: torch.ones(count, dtype=torch.bool) for view in self._views},
+            targets=targets,
+            rows=torch.from_numpy(np.array(rows)),
+            keys=[case.key for case in cases],
+            fields=fields_of(cases, self._text),
+        )
+
+    def _place(self, told: Told, row: int, prepared: PreparedCase, grid: Grid) -> tuple[int, ...]:
+        """The first voxel of a patch."""
+        stratum = self._stratum[row]
+        centres = prepared.centres(stratum) if stratum != ANYWHERE else None
+        return place_patch(told.place[1:], grid.shape, self._patch or grid.shape, centres)
 
     def _example(self, told: Told, slots: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) -> _Example:
         """Make an example.
@@ -192,10 +222,7 @@ class Examples:
         for number, grid in enumerate(prepared.grids):
             shape, first = grid.shape, (0,) * len(grid.shape)
             if self._patch is not None:
-                stratum = self._stratum[row]
-                shape = self._patch
-                centres = prepared.centres(stratum) if stratum != -1 else None
-                first = place_patch(told.place[1:], grid.shape, shape, centres)
+                shape, first = self._patch, self._place(told, row, prepared, grid)
             prepared.fetch_ahead(grid, first, shape)
             spatial: Spatial | None = None
             intensities: list[Intensity] = []

@@ -3,37 +3,68 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 _ALIGNED = 64
+#: Batches whose memory is kept to be used again: the one in use, the one being made, and one on its way.
+_KEPT = 3
+#: References to a kept array that nobody else holds: the list's, the loop's, and that of the call that counts them.
+_OWN_REFERENCES = 3
+_KINDS: Mapping[torch.dtype, Any] = {torch.float32: np.float32, torch.int8: np.int8}
 
 
-def frames(parts: Mapping[str, tuple[tuple[int, ...], torch.dtype]], count: int, shared: bool) -> dict[str, Tensor]:
-    """Tensors of a batch, not yet filled.
+class Frames:
+    """Makes the memory of batches.
 
     Args:
-        parts: ``{name: (shape of one example, type)}``.
-        count: Examples.
-        shared: One piece of memory for all of them that another process can map: handing over a batch then copies nothing.
-
-    Returns:
-        ``{name: (count, *shape)}``.
+        parts: ``{name: (shape of one example, float32 or int8)}``; none makes empty frames.
     """
-    if not shared:
-        return {name: torch.empty((count, *shape), dtype=dtype) for name, (shape, dtype) in parts.items()}
-    size, places = 0, {}
-    for name, (shape, dtype) in parts.items():
-        places[name] = size, count * math.prod(shape) * dtype.itemsize
-        size = -(-sum(places[name]) // _ALIGNED) * _ALIGNED
-    storage = torch.UntypedStorage._new_shared(max(size, 1))
-    packed = torch.empty(0, dtype=torch.uint8).set_(storage)
-    return {
-        name: packed[first : first + length].view(parts[name][1]).view(count, *parts[name][0])
-        for name, (first, length) in places.items()
-    }
+
+    def __init__(self, parts: Mapping[str, tuple[tuple[int, ...], torch.dtype]]) -> None:
+        self.parts = dict(parts)
+        self._kept: dict[tuple[str, int], list[np.ndarray]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"parts": self.parts, "_kept": {}}
+
+    def of(self, count: int) -> dict[str, Tensor]:
+        """Tensors ``{name: (count, *shape)}``, not yet filled.
+
+        Fresh memory of a few MB is fetched from the system page by page, which takes as long as filling it; so what an
+        earlier batch lay in is used again as soon as nobody holds that batch, nor any part of it, any longer.
+        """
+        return {name: torch.from_numpy(self._memory(name, count)) for name in self.parts}
+
+    def _memory(self, name: str, count: int) -> np.ndarray:
+        kept = self._kept.setdefault((name, count), [])
+        for array in kept:
+            if sys.getrefcount(array) == _OWN_REFERENCES:
+                return array
+        shape, dtype = self.parts[name]
+        array = np.empty((count, *shape), _KINDS[dtype])
+        if len(kept) < _KEPT:
+            kept.append(array)
+        return array
+
+    def shared(self, count: int) -> dict[str, Tensor]:
+        """The same, in one piece of memory that another process can map: handing the batch over then copies nothing."""
+        size, places = 0, {}
+        for name, (shape, dtype) in self.parts.items():
+            places[name] = size, count * math.prod(shape) * dtype.itemsize
+            size = -(-sum(places[name]) // _ALIGNED) * _ALIGNED
+        if not places:
+            return {}
+        packed = torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(size))
+        return {
+            name: packed[first : first + length].view(self.parts[name][1]).view(count, *self.parts[name][0])
+            for name, (first, length) in places.items()
+        }
 
 
 def stacked(column: Sequence[Tensor], frame: Tensor | None = None) -> Tensor:

@@ -91,6 +91,7 @@ class Loader:
         )
         self._plan: list[list[Told]] = []
         self._workers = workers
+        self._pins = torch.cuda.is_available()
         self._batches = DataLoader(
             _Computed(self._examples),
             batch_size=None,
@@ -99,7 +100,7 @@ class Loader:
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
             multiprocessing_context=start_method if workers else None,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self._pins,
             generator=torch.Generator(),
         )
         self._cuts = None if training else self._equal_shapes()
@@ -149,8 +150,8 @@ class Loader:
 
     def _made_here(self, plan: Sequence[list[Told]]) -> Iterator[Batch]:
         for told in plan:
-            batch = self._examples.batch(told, self._examples.frame(len(told), shared=False))
-            yield batch.pin_memory() if torch.cuda.is_available() else batch
+            batch = self._examples.batch(told, self._examples.frames.of(len(told)))
+            yield batch.pin_memory() if self._pins else batch
 
     def _draws(self, number: int, probability: Sequence[float] | None) -> list[list[Told]]:
         """What each batch is told of its examples."""
@@ -220,7 +221,7 @@ class _Computed(Dataset):
 
     def __getitem__(self, told: list[Told]) -> Parcel | PreceptorError:
         try:
-            frame = self._examples.frame(len(told), shared=True)
+            frame = self._examples.frames.shared(len(told))
             return pack(self._examples.batch(told, frame), frame)
         except PreceptorError as error:
             return error  # torch would rebuild it in the main process out of its text alone

@@ -40,13 +40,17 @@ def place_patch(
     Returns:
         One number an axis, negative where the patch begins before the image.
     """
-    room = [size - width for size, width in zip(shape, patch, strict=True)]
-    if centres is None:
-        wanted = [int(number * (each + 1)) for number, each in zip(dice, room, strict=False)]
-    else:
-        centre = centres[int(dice[0] * len(centres))].tolist()
-        wanted = [here - width // 2 for here, width in zip(centre, patch, strict=True)]
-    return tuple(min(max(each, 0), most) if most >= 0 else most // 2 for each, most in zip(wanted, room, strict=True))
+    first = []
+    centre = shape if centres is None else centres[int(dice[0] * len(centres))].tolist()
+    for number, middle, size, width in zip(dice, centre, shape, patch, strict=False):
+        room = size - width
+        if room < 0:
+            first.append(room // 2)
+        elif centres is None:
+            first.append(int(number * (room + 1)))
+        else:
+            first.append(min(max(middle - width // 2, 0), room))
+    return tuple(first)
 
 
 def draw(

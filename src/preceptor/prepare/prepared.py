@@ -32,8 +32,8 @@ _BLOCK = 16
 _PAGE = mmap.PAGESIZE
 #: Places kept of each class, for patches centred on it.
 _MOST_CENTRES = 4096
-#: The stratum of the places where two classes meet.
-BOUNDARY = -2
+#: Kinds of places that patches are centred on besides the classes: none, and where two classes meet.
+ANYWHERE, BOUNDARY = -1, -2
 
 
 @dataclass(frozen=True)

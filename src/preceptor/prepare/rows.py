@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 
 from preceptor.core.batch import Index
 from preceptor.core.cohort import Case
@@ -12,7 +15,7 @@ from preceptor.core.errors import RecipeError
 from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Task
 
-from .prepared import BOUNDARY, PreparedCase
+from .prepared import ANYWHERE, BOUNDARY, PreparedCase
 from .store import Store
 
 
@@ -49,7 +52,7 @@ def make_index(
         if BOUNDARY in present and boundary_share:
             shares[BOUNDARY] = boundary_share
         rows += [case] * (1 + len(shares))
-        stratum += [-1, *shares]
+        stratum += [ANYWHERE, *shares]
         share += [1 - sum(shares.values()), *shares.values()]
     names = targets[0] if targets else {}
     columns = dict.fromkeys(column for case in cases for column in case.fields)
@@ -123,3 +126,20 @@ def text_columns(cases: Sequence[Case]) -> dict[str, bool]:
         column: any(isinstance(value := case.fields.get(column), str) and not is_missing(value) for case in cases)
         for column in columns
     }
+
+
+def fields_of(cases: Sequence[Case], text: Mapping[str, bool]) -> dict[str, Any]:
+    """The fields of a batch: ``{column: (case,) float tensor}``, NaN where missing, or a list of text, empty where missing.
+
+    Args:
+        cases: Of the batch.
+        text: From `text_columns`.
+    """
+    fields: dict[str, Any] = {}
+    for column, is_text in text.items():
+        values: list[Any] = [case.fields.get(column) for case in cases]
+        if is_text:
+            fields[column] = ["" if is_missing(value) else str(value) for value in values]
+        else:
+            fields[column] = torch.tensor([math.nan if is_missing(value) else float(value) for value in values])
+    return fields
