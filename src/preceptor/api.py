@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from .core.cohort import Cohort
 from .core.errors import CohortError, Problem, RecipeError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from .intake.scanning import Scan
     from .intake.synthetic_table import SyntheticTable
+    from .intake.deidentify.folder import Report
+    from .intake.deidentify.leak_audit import LeakAudit
     from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
@@ -155,6 +157,70 @@ def check(recipe: str | Path, *, set: Sequence[str] = (), roots: Sequence[Path] 
         RecipeError: With all of them.
     """
     return load_recipe(Path(recipe), list(set), roots=roots)
+
+
+def deidentify(
+    source: str | Path,
+    out: str | Path,
+    *,
+    key: str | Path,
+    profile: Literal["basic", "safe-list"] = "basic",
+    retain: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    workers: int | None = None,
+    again: bool = False,
+    fresh: bool = False,
+    relink: str | Path | None = None,
+    tell: Callable[[Any], None] | None = None,
+) -> Report:
+    """Write every file of a folder anew without its patient, or refuse it; see `preceptor.intake.deidentify.folder`.
+
+    Args:
+        source: A folder, a zip archive or one file. Nothing in it is changed.
+        out: A folder that is empty, or that this function began.
+        key: A file with 16 bytes or more, outside of `out`.
+        profile: ``basic`` is DICOM PS3.15's; ``safe-list`` keeps only what is named.
+        retain: Options of the profile.
+        keep: With ``safe-list`` the keywords to keep, in place of the package's own.
+        workers: Processes; by default one for every core.
+        again: Also take files that say they are de-identified already.
+        fresh: Start anew where a batch lies.
+        relink: CSV to write that tells who is behind each pseudonym.
+        tell: Called with each file's outcome.
+
+    Raises:
+        RecipeError: An option or a keyword is unknown, the key is absent, or folders lie inside one another.
+        CohortError: There is nothing to clean, or `out` holds something else.
+    """
+    from .intake.deidentify.folder import deidentify_folder
+    from .intake.deidentify.profile import Settings
+    from .intake.deidentify.relinking import write_relinking_table
+    from .intake.unpacking import unpacked
+
+    settings = Settings(profile, tuple(retain), tuple(keep), again)
+    with unpacked(Path(source)) as place:
+        if relink is not None:
+            write_relinking_table(place, Path(key), Path(relink), out=Path(out))
+        return deidentify_folder(place, Path(out), settings, Path(key), workers=workers, fresh=fresh, tell=tell)
+
+
+def audit_phi(
+    folder: str | Path, known: str | Path, *, shortest: int = 4, tell: Callable[[int, int], None] | None = None
+) -> LeakAudit:
+    """Search every byte of a folder for values that must not be in it; see `preceptor.intake.deidentify.leak_audit`.
+
+    Args:
+        folder: Any folder, or one file.
+        known: CSV with a heading; every cell is a value to look for.
+        shortest: Values with fewer characters are left out.
+        tell: Is told how many of how many files are done.
+
+    Raises:
+        CohortError: The folder or the table is absent.
+    """
+    from .intake.deidentify.leak_audit import audit_folder, read_known
+
+    return audit_folder(Path(folder), read_known(Path(known)), shortest=shortest, tell=tell)
 
 
 def build_cohort(source: str | Path, out: str | Path | None = None) -> Cohort:

@@ -31,6 +31,8 @@ VERBS = {
     "explain": ("explain:explain", "What answers rest on: cover regions, withhold views, ask the table."),
     "samplesize": ("samplesize:samplesize", "How many patients a study needs."),
     "scan": ("scan:scan", "Find every DICOM series in a folder, DICOMDIR or zip: taken, split or refused, and why."),
+    "deidentify": ("deidentify:deidentify", "Write a folder anew without its patients: headers, names, dates, file names."),
+    "audit-phi": ("audit_phi:audit_phi", "Search every byte of a folder for names and numbers that must not be in it."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
     "texture": ("texture:texture", "Which steps of a recipe wipe a planted texture out?"),

@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from preceptor.core.errors import PrepareError
 
@@ -28,6 +29,15 @@ _GRAVE_CLASSES = {
 }
 #: Of this software; one UUID for all its releases (PS3.7 D.3.3.2).
 _IMPLEMENTATION = b"2.25.251580187614316839374250868434229127541"
+
+
+class _Envelope(NamedTuple):
+    """How a data set is written, and what the file meta information says of it."""
+
+    syntax: str
+    coding: Coding
+    kind: str
+    instance: str
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ def is_dicom(data: bytes) -> bool:
     return data[128:132] == b"DICM"
 
 
-def clean_dicom(data: bytes, settings: Settings, key: Key, where: str = "") -> Cleaned:
+def clean_dicom(data: bytes, settings: Settings, key: Key, where: str = "", *, pixels_cleaned: bool = False) -> Cleaned:
     """Take the patient out of one DICOM file.
 
     Args:
@@ -60,6 +70,7 @@ def clean_dicom(data: bytes, settings: Settings, key: Key, where: str = "") -> C
         settings: The profile.
         key: From which pseudonyms, UIDs and shifts follow.
         where: Names the file in errors, without its own name.
+        pixels_cleaned: Whether burned-in text was covered before, so that the file may say so.
 
     Returns:
         The bytes to write, in the transfer syntax they came in.
@@ -70,7 +81,7 @@ def clean_dicom(data: bytes, settings: Settings, key: Key, where: str = "") -> C
     Source: DICOM PS3.15 Annex E, PS3.10 section 7.
     """
     try:
-        return _cleaned(data, settings, key)
+        return _cleaned(data, settings, key, pixels_cleaned)
     except PrepareError as error:
         problem = error.problem
         raise PrepareError(
@@ -78,7 +89,17 @@ def clean_dicom(data: bytes, settings: Settings, key: Key, where: str = "") -> C
         ) from None
 
 
-def _cleaned(data: bytes, settings: Settings, key: Key) -> Cleaned:
+def opened(data: bytes, settings: Settings, key: Key) -> tuple[Rewriting, _Envelope]:
+    """A file read as far as its elements, nothing written yet.
+
+    Args:
+        data: The whole file.
+        settings: The profile.
+        key: From which pseudonyms follow.
+
+    Raises:
+        PrepareError: As `clean_dicom`.
+    """
     if not is_dicom(data):
         raise _refused("the file is not a DICOM Part 10 file: it has no preamble", "DICM at byte 128", "not_dicom")
     meta, start = _meta(data)
@@ -89,15 +110,19 @@ def _cleaned(data: bytes, settings: Settings, key: Key) -> Cleaned:
     if syntax == _DEFLATED:
         data, start = _inflated(data[start:]), 0
     coding = Coding(implicit=syntax == _IMPLICIT, little=syntax != _BIG)
-    elements = read_elements(data, coding, start)
-    file = Rewriting(data, elements, settings, key, None)
+    file = Rewriting(data, read_elements(data, coding, start), settings, key, None)
     kind = file.text(_SOP_CLASS)
     _refuse_kind(kind, file, settings)
+    return file, _Envelope(syntax, coding, kind, media_instance)
+
+
+def _cleaned(data: bytes, settings: Settings, key: Key, pixels_cleaned: bool) -> Cleaned:
+    file, (syntax, coding, kind, media_instance) = opened(data, settings, key)
     file.types = required_types(kind)
     written = dict(file.written(coding))
     instance = _instance(file, media_instance or hashlib.sha256(data).hexdigest(), settings, key)
     written[_SOP_INSTANCE] = encode(_SOP_INSTANCE, "UI", instance.encode(), coding)
-    written.update(marks(settings, coding, pixels_cleaned=False))
+    written.update(marks(settings, coding, pixels_cleaned=pixels_cleaned))
     body = b"".join(written[tag] for tag in sorted(written))
     if syntax == _DEFLATED:
         packer = zlib.compressobj(wbits=-15)

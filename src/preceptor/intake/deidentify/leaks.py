@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote
 
+import numpy as np
+
 #: Containers inside containers that are opened.
 MOST_NESTED = 4
 #: Most bytes that one container may unpack to; what lies beyond is reported as not searched.
 MOST_UNPACKED = 2**30
 
+_GRAM, _HASH_BITS, _STRIDE = 4, 22, 1 << 20
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}={0,2}")
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}){6,}")
 
@@ -63,12 +66,15 @@ class Needles:
             if len(text) < shortest:
                 continue
             for how, spelt in _spelt(text):
-                if len(spelt) >= shortest:
+                if len(spelt) >= max(shortest, _GRAM):
                     forms.setdefault(spelt.lower(), _Form(name, how))
         self._forms = forms
-        self._pattern = (
-            re.compile(b"|".join(re.escape(each) for each in sorted(forms, key=len, reverse=True))) if forms else None
-        )
+        self._lengths: dict[bytes, set[int]] = {}
+        for spelt in forms:
+            self._lengths.setdefault(spelt[:_GRAM], set()).add(len(spelt))
+        self._may_start = np.zeros(1 << _HASH_BITS, bool)
+        for gram in self._lengths:
+            self._may_start[_hashed(np.frombuffer(gram, np.uint8))] = True
 
     def search(self, data: bytes, how: str = "", depth: int = 0) -> list[Hit]:
         """Where the values stand in some bytes.
@@ -78,19 +84,31 @@ class Needles:
             how: What they were unpacked from.
             depth: How many containers they lay in.
         """
-        if self._pattern is None:
+        if not self._forms:
             return []
         found: dict[tuple[str, str], Hit] = {}
         for place, content in self._views(data):
-            for match in self._pattern.finditer(content):
-                form = self._forms[match.group()]
+            for form, at in self._matches(content):
                 via = " in ".join(each for each in (form.how, place, how) if each)
-                found.setdefault((form.name, via), Hit(form.name, via, match.start()))
+                found.setdefault((form.name, via), Hit(form.name, via, at))
         if depth < MOST_NESTED:
             for inside, content in _contents(data):
                 for hit in self.search(content, f"{inside} in {how}" if how else inside, depth + 1):
                     found.setdefault((hit.name, hit.how), hit)
         return list(found.values())
+
+    def _matches(self, content: bytes) -> Iterator[tuple[_Form, int]]:
+        """Every form that stands in some bytes: where four bytes could begin one, the rest is compared."""
+        whole = np.frombuffer(content, np.uint8)
+        for start in range(0, len(content), _STRIDE):
+            piece = whole[start : start + _STRIDE + _GRAM - 1]
+            if len(piece) < _GRAM:
+                return
+            for at in np.flatnonzero(self._may_start[_hashed(piece)]) + start:
+                for length in self._lengths.get(content[at : at + _GRAM], ()):
+                    form = self._forms.get(content[at : at + length])
+                    if form is not None:
+                        yield form, int(at)
 
     @staticmethod
     def _views(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -105,6 +123,13 @@ class Needles:
         hexadecimal = b"\n".join(binascii.unhexlify(match.group()) for match in _HEX.finditer(data))
         if hexadecimal:
             yield "hexadecimal", hexadecimal.lower()
+
+
+def _hashed(content: np.ndarray) -> np.ndarray:
+    """A number below 2²² for every four bytes in a row."""
+    wide = content.astype(np.uint32)
+    grams = wide[:-3] | wide[1:-2] << 8 | wide[2:-1] << 16 | wide[3:] << 24
+    return (grams * np.uint32(2654435761)) >> np.uint32(32 - _HASH_BITS)
 
 
 def _spelt(text: str) -> Iterator[tuple[str, bytes]]:

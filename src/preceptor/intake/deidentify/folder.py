@@ -1,0 +1,291 @@
+"""A folder of whatever a hospital sent, written anew without its patients."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from preceptor.core.errors import CohortError, PreceptorError, PrepareError, RecipeError, safe_name
+
+from .dicom import Cleaned, clean_dicom, is_dicom
+from .manifest import NAME, Manifest
+from .nifti import clean_nifti, is_nifti
+from .pixels import with_clean_pixels
+from .profile import Settings
+from .pseudonyms import Key
+from .sidecar import clean_sidecar
+from .table import EDITION
+
+_PARTS = ".parts"
+#: A file is read whole; one larger than this holds a slide or a film, and is cleaned by the tools for those.
+_LARGEST_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes:
+        number: Its place in the order of paths, from 1.
+        shown: A name that is safe to print.
+        state: ``cleaned``, ``done before``, ``repeated`` or ``refused``.
+        place: Of the cleaned file, relative to the folder.
+        reason: Why it was refused.
+        code: The same in one word.
+        flags: What a person should look at.
+    """
+
+    number: int
+    shown: str
+    state: str
+    place: str = ""
+    reason: str = ""
+    code: str = ""
+    flags: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """One line for a terminal."""
+        more = self.reason or "; ".join(self.flags)
+        return f"{self.number:>6}  {self.shown:28}  {self.state:11}  {more or self.place}"
+
+
+@dataclass
+class Report:
+    """A batch in numbers.
+
+    Attributes:
+        folder: Of the cleaned files.
+        states: How many files became what.
+        actions: How often each rule was applied.
+        refused: The files that were refused.
+        flagged: The files that a person should look at.
+        patients: How many pseudonyms the folder holds.
+    """
+
+    folder: Path
+    states: Counter[str] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+    refused: list[Outcome] = field(default_factory=list)
+    flagged: list[Outcome] = field(default_factory=list)
+    patients: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON, without names and values."""
+        return {
+            "folder": str(self.folder),
+            "files": dict(self.states),
+            "actions": dict(self.actions),
+            "patients": self.patients,
+            "refused": [{"number": each.number, "file": each.shown, "code": each.code} for each in self.refused],
+            "flagged": [
+                {"number": each.number, "place": each.place, "flags": list(each.flags)} for each in self.flagged
+            ],
+            "manifest": str(self.folder / NAME),
+        }
+
+
+def deidentify_folder(
+    source: Path,
+    out: Path,
+    settings: Settings,
+    key_file: Path,
+    *,
+    workers: int | None = None,
+    fresh: bool = False,
+    tell: Callable[[Outcome], None] | None = None,
+) -> Report:
+    """Write every file of a folder anew without its patient, or refuse it.
+
+    Names of files and folders are replaced as well. A batch that was stopped goes on where it stood.
+
+    Args:
+        source: A folder or a file; links are not followed.
+        out: A folder that is empty, or that this function began.
+        settings: The profile.
+        key_file: Holds the key; it must lie outside of `out`.
+        workers: Processes; by default one for every core.
+        fresh: Start anew where a batch lies.
+        tell: Called with each file's outcome, in the order of paths.
+
+    Returns:
+        The batch in numbers; what was done to each file stands in the manifest.
+
+    Raises:
+        RecipeError: The key is absent or too short, or key and folders lie inside one another.
+        CohortError: There is nothing to clean, or `out` holds something else.
+    """
+    source, out = Path(source), Path(out)
+    _refuse_places(source, out, Path(key_file))
+    key = Key.read(key_file)
+    if fresh and (out / NAME).exists():
+        shutil.rmtree(out)
+    heading = {"edition": EDITION, **settings.record(), "key": key.fingerprint()}
+    manifest = Manifest(out, heading)
+    paths = list(_files(source))
+    if not paths:
+        raise CohortError("there is no file to clean", expected="a folder with images", code="nothing_here")
+    parts = out / _PARTS
+    parts.mkdir(exist_ok=True)
+    report = Report(out)
+    root = source if source.is_dir() else source.parent
+    task = partial(_clean_one, root=root, parts=parts, settings=settings, key=key, done=_finished(manifest))
+    for number, (path, made) in enumerate(zip(paths, _all(task, paths, workers), strict=True), start=1):
+        outcome = _settle(number, path, made, manifest, parts)
+        report.states[outcome.state] += 1
+        report.actions.update(made.get("actions", {}))
+        if outcome.state == "refused":
+            report.refused.append(outcome)
+        if outcome.flags:
+            report.flagged.append(outcome)
+        if tell is not None:
+            tell(outcome)
+    shutil.rmtree(parts)
+    report.patients = sum(each.is_dir() for each in out.iterdir())
+    return report
+
+
+def _refuse_places(source: Path, out: Path, key_file: Path) -> None:
+    inside = [("the key lies", key_file.resolve(), out.resolve())] if key_file.exists() else []
+    inside += [("the cleaned files would lie", out.resolve(), source.resolve())]
+    inside += [("the originals lie", source.resolve(), out.resolve())]
+    for what, inner, outer in inside:
+        if inner == outer or inner.is_relative_to(outer):
+            raise RecipeError(
+                f"{what} in a folder that is handed on, or mixed with what must not be",
+                expected="originals, key and cleaned files in folders apart",
+                remedy="name another folder for the cleaned files, and keep the key with the originals",
+                code="places_mixed",
+            )
+    if not source.exists():
+        raise CohortError("the originals are not here", expected="a file or a folder", code="data_absent")
+
+
+def _files(source: Path) -> Iterator[Path]:
+    if source.is_file():
+        yield source
+        return
+    for folder, folders, names in os.walk(source):
+        folders.sort()
+        yield from (Path(folder) / name for name in sorted(names))
+
+
+def _finished(manifest: Manifest) -> frozenset[str]:
+    return frozenset(digest for digest in manifest.done if manifest.finished(digest))
+
+
+def _all(task: Callable[[Path], dict], paths: list[Path], workers: int | None) -> Iterator[dict[str, Any]]:
+    count = workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if count <= 1 or len(paths) < 4:
+        yield from map(task, paths)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of this process hold
+    done = 0
+    while done < len(paths):
+        try:
+            with ProcessPoolExecutor(count, mp_context=context) as pool:
+                for made in pool.map(task, paths[done:], chunksize=4):
+                    yield made
+                    done += 1
+        except BrokenProcessPool:  # one of the next files ends its process: this one goes alone, so only it is lost
+            yield _alone(task, paths[done], context)
+            done += 1
+
+
+def _alone(task: Callable[[Path], dict], path: Path, context: Any) -> dict[str, Any]:
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(task, path).result()
+    except BrokenProcessPool:
+        return {"reason": "reading it ended the process that read it", "code": "process_ended", "sha256_in": ""}
+
+
+def _clean_one(
+    path: Path, *, root: Path, parts: Path, settings: Settings, key: Key, done: frozenset[str]
+) -> dict[str, Any]:
+    """Clean one file into the folder of parts; what is returned holds nothing of the original but its hash."""
+    digest = ""
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise PrepareError("it is a link, or no file", expected="a file", code="link")
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise PrepareError("it is larger than 4 GiB", expected="a smaller file", code="too_large")
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        if digest in done:
+            return {"sha256_in": digest, "done": True}
+        made, findings = _cleaned(data, path, root, settings, key)
+    except PreceptorError as error:
+        return {"sha256_in": digest, "reason": error.problem.what, "code": error.problem.code}
+    except (OSError, MemoryError) as error:
+        return {"sha256_in": digest, "reason": f"it can't be read ({type(error).__name__})", "code": "unreadable"}
+    part = parts / f"{digest}.part"
+    part.write_bytes(made.content)
+    return {
+        "sha256_in": digest,
+        "part": part.name,
+        "file": made.place,
+        "sha256_out": hashlib.sha256(made.content).hexdigest(),
+        "actions": dict(made.counts),
+        "flags": list(made.flags),
+        **({"pixels": findings} if findings else {}),
+    }
+
+
+def _cleaned(data: bytes, path: Path, root: Path, settings: Settings, key: Key) -> tuple[Cleaned, dict | None]:
+    if is_dicom(data):
+        if "pixel-data" in settings.retain:
+            return with_clean_pixels(data, path, settings, key)
+        return clean_dicom(data, settings, key, safe_name(path)), None
+    place = _renamed(path.relative_to(root), key)
+    if is_nifti(data):
+        return clean_nifti(data, place), None
+    if path.suffix.lower() == ".json":
+        return clean_sidecar(data, place), None
+    raise PrepareError(
+        "it is of a kind that can't be cleaned here",
+        expected="DICOM with its preamble, NIfTI, or a JSON sidecar",
+        remedy="clean it by other means; nothing of it was copied",
+        code="kind_unknown",
+    )
+
+
+def _renamed(relative: Path, key: Key) -> str:
+    """The path with every name replaced; files that share a stem still do, so a sidecar finds its image."""
+    folders = [key.name("folder", "/".join(relative.parts[: end + 1])) for end in range(len(relative.parts) - 1)]
+    stem = relative.name.removesuffix(".gz").rpartition(".")[0]
+    return "/".join([*folders, key.name("file", f"{relative.parent.as_posix()}/{stem}")])
+
+
+def _settle(number: int, path: Path, made: dict[str, Any], manifest: Manifest, parts: Path) -> Outcome:
+    """Move a cleaned file to its place, unless another has taken it, and note what happened."""
+    shown, digest = safe_name(path), made.pop("sha256_in")
+    if made.get("done"):
+        entry = manifest.done[digest]
+        return Outcome(number, shown, "done before", entry["file"], flags=tuple(entry.get("flags", ())))
+    part = made.pop("part", None)
+    if part is not None and digest in manifest.done and "file" in manifest.done[digest]:
+        (parts / part).unlink(missing_ok=True)
+        if manifest.finished(digest):
+            return Outcome(number, shown, "repeated", manifest.done[digest]["file"])
+    if part is not None and manifest.places.get(made["file"], digest) != digest:
+        (parts / part).unlink(missing_ok=True)
+        made = {"reason": "another file with other content has the same UID", "code": "uid_repeated"}
+        part = None
+    if part is None:
+        manifest.record(digest, {"refused": made["code"]})
+        return Outcome(number, shown, "refused", reason=made["reason"], code=made["code"])
+    place = manifest.folder / made["file"]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (parts / part).replace(place)
+    manifest.record(digest, made)
+    return Outcome(number, shown, "cleaned", made["file"], flags=tuple(made["flags"]))

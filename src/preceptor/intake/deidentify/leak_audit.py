@@ -1,0 +1,142 @@
+"""A folder searched for values that must not be in it: every byte of every file, every name."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from preceptor.core.errors import CohortError, safe_name
+
+from .leaks import Hit, Needles
+
+_LARGEST_BYTES = 4 * 2**30
+
+
+@dataclass
+class LeakAudit:
+    """What was found.
+
+    Attributes:
+        values: How many values were looked for.
+        left_out: Names of values that are too short to look for.
+        files: How many files were searched.
+        bytes_searched: Their size.
+        leaks: Number of the file in the order of paths, a safe name, and what was found in it.
+        unsearched: Files that could not be read, by number and reason.
+    """
+
+    values: int
+    left_out: tuple[str, ...]
+    files: int = 0
+    bytes_searched: int = 0
+    leaks: list[tuple[int, str, Hit]] = field(default_factory=list)
+    unsearched: list[tuple[int, str, str]] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found, and everything searched."""
+        return not self.leaks and not self.unsearched
+
+    def to_json(self) -> dict[str, Any]:
+        """The audit as JSON; no value stands in it."""
+        return {
+            "passed": self.passed,
+            "values": self.values,
+            "too_short": list(self.left_out),
+            "files": self.files,
+            "bytes": self.bytes_searched,
+            "leaks": [
+                {"file": number, "shown": shown, "value": hit.name, "form": hit.how, "at": hit.at}
+                for number, shown, hit in self.leaks
+            ],
+            "unsearched": [{"file": number, "shown": shown, "why": why} for number, shown, why in self.unsearched],
+        }
+
+
+def read_known(table: Path) -> dict[str, str]:
+    """The values of a table, each named by its row and column.
+
+    Args:
+        table: CSV with a heading; every cell is a value that must not be found.
+
+    Raises:
+        CohortError: It is not there, or holds nothing.
+    """
+    try:
+        with Path(table).open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.reader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        rows = []
+    found = {}
+    for number, row in enumerate(rows[1:], start=2):
+        for column, cell in zip(rows[0], row, strict=False):
+            if cell.strip():
+                found[f"row {number}, {column}"] = cell.strip()
+    if not found:
+        raise CohortError(
+            "the table of known values holds none",
+            where="--known",
+            expected="CSV in UTF-8 with a heading and a value in every cell",
+            code="known_absent",
+        )
+    return found
+
+
+def audit_folder(
+    folder: Path,
+    known: dict[str, str],
+    *,
+    shortest: int = 4,
+    tell: Callable[[int, int], None] | None = None,
+) -> LeakAudit:
+    """Search a folder for known values.
+
+    Each is looked for as it is, in other encodings, as base64 and hexadecimal, escaped for JSON and the web, names in other
+    orders and dates written out; inside gzip, zlib, zip, tar, PDF and deflated DICOM, four deep; and in the names of files.
+    Capitals make no difference. What is drawn in pixels is not read.
+
+    Args:
+        folder: A folder, or one file.
+        known: ``{name: value}``.
+        shortest: Values with fewer characters are left out and listed.
+        tell: Called with how many files are done, and of how many.
+
+    Raises:
+        CohortError: The folder is not there.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise CohortError("the folder to search is not here", expected="a folder", code="data_absent")
+    needles = Needles(known, shortest=shortest)
+    audit = LeakAudit(len(known) - len(needles.left_out), needles.left_out)
+    paths = (
+        [folder]
+        if folder.is_file()
+        else sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    )
+    for number, path in enumerate(paths, start=1):
+        shown = safe_name(path)
+        relative = path.relative_to(folder) if path != folder else Path(path.name)
+        for hit in needles.search(str(relative).encode("utf-8", "surrogateescape"), "the name"):
+            audit.leaks.append((number, shown, hit))
+        try:
+            if path.is_symlink():
+                audit.unsearched.append((number, shown, "a link"))
+                continue
+            if path.stat().st_size > _LARGEST_BYTES:
+                audit.unsearched.append((number, shown, "larger than 4 GiB"))
+                continue
+            data = path.read_bytes()
+        except OSError as error:
+            audit.unsearched.append((number, shown, type(error).__name__))
+            continue
+        audit.files += 1
+        audit.bytes_searched += len(data)
+        audit.leaks.extend((number, shown, hit) for hit in needles.search(data))
+        if tell is not None:
+            tell(number, len(paths))
+    return audit
