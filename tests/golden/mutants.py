@@ -1333,3 +1333,46 @@ MUTANTS += [
     Mutant("P5.3", "maths.consensus", "(twice > len(marked))", "(twice >= len(marked))"),
     Mutant("P5.3", "maths.consensus", "(votes == most).sum(axis=0) > 1, tie", "(votes == most).sum(axis=0) > 2, tie"),
 ]
+
+# DICOM files: values, frames, times, the zoo, and files made to harm.
+MUTANTS += [
+    Mutant("I1.4", "intake.dicom", "return np.right_shift(stored, allocated - bits)", "return stored"),
+    Mutant("I1.4", "intake.dicom", "plane.slope) + plane.intercept)", "plane.slope) - plane.intercept)"),
+    Mutant("I1.4", "maths.lookup_table", "len(table) - 1)", "len(table) - 2)"),
+    Mutant("I1.4", "maths.lookup_table", "return entries or 1 << 16", "return entries"),
+    Mutant("I1.4", "maths.lookup_table", "first -= 1 << 16", "first -= 1"),
+    Mutant("I1.4", "intake.voi", "- first - len(entries) + 1", "- first"),
+    Mutant("I1.4", "intake.planes", "imager = imager / magnification", "imager = imager * magnification"),
+    Mutant("I1.5", "intake.stack", "by_place = np.argsort(along", "by_place = np.argsort(-along"),
+    Mutant("I1.5", "intake.planes", "_Macros([frame, *shared])", "_Macros([*shared])"),
+    Mutant("I1.6", "intake.film", "rate_hz=1000 / float(step_ms)", "rate_hz=float(step_ms)"),
+    Mutant("I1.7", "intake.fitness", '"1.2.840.10008.5.1.4.1.1.66.4": "a', '"1.2.840.10008.5.1.4.1.1.66.99": "a'),
+    Mutant("I1.7", "intake.fitness", "if length != _UNDEFINED and begin + length > size:", "if False:"),
+    Mutant("I1.7", "intake.fitness", "if (encoded and not decoders) or twelve_bit:", "if False:"),
+    Mutant("I1.8", "intake.fitness", "MAX_SEQUENCE_DEPTH = 32", "MAX_SEQUENCE_DEPTH = 3200"),
+    Mutant("I1.8", "intake.dicom", "            check_ratio(counted, stored, path)\n", ""),
+    Mutant("I1.8", "intake.guard", "    except Exception as error:", "    except OSError as error:"),
+]
+
+# Tags to table.
+MUTANTS += [
+    Mutant("P4.1", "intake.tags.mr_contrast", "inverts and 80 <= ti <= 300", "inverts and 80 <= ti <= 100"),
+    Mutant("P4.1", "intake.tags.mr_contrast", "has_spin_echo and te >= 70 and tr >= 1500", "te >= 55 and tr >= 1000"),
+    Mutant("P4.1", "intake.tags.mr_contrast", '"T2*", is_gradient', '"T1", is_gradient'),
+    Mutant("P4.1", "intake.tags.mr_contrast", "value / 10_000", "value / 1_000"),
+    Mutant("I4.2", "intake.tags.mr_contrast", "has_spin_echo and 0 < te <= 40 and tr >= 1500", "False"),
+    Mutant("I4.2", "intake.tags.mr_contrast", 'if named == {"T2", "FLAIR"}:', "if False:"),
+    Mutant("I4.2", "intake.tags.mr_contrast", "if len(named) == 1:", "if named:"),
+    Mutant("P4.2", "intake.tags.frame_rate", "1000 / frame_time_ms, frame_time_ms", "frame_time_ms, frame_time_ms"),
+    Mutant("P4.2", "intake.tags.frame_rate", "FrameRate(rate, None, source, True)", "FrameRate(rate, None, source)"),
+    Mutant("P4.2", "intake.tags.frame_rate", "best = found[0]", "best = found[-1]"),
+    Mutant("I4.1", "intake.tags.frame_rate", "1000 / frame_time_ms, frame_time_ms", "1000, frame_time_ms"),
+    Mutant("I4.1", "intake.tags.frame_rate", 'findings.append("frame_time_zero")', "pass"),
+    Mutant("P4.3", "intake.tags.age", "_DAYS_A_YEAR = 365.25", "_DAYS_A_YEAR = 365"),
+    Mutant("P4.3", "intake.tags.age", "(at.month, at.day) < (born.month, born.day)", "at.month < born.month"),
+    Mutant("P4.3", "intake.tags.age", "abs(exact - years) > 1:", "abs(exact - years) > 100:"),
+    Mutant("P4.4", "intake.tags.dates", '.ljust(6, "0")', '.rjust(6, "0")'),
+    Mutant("P4.4", "intake.tags.dates", "self.value - self.offset", "self.value + self.offset"),
+    Mutant("P4.4", "intake.tags.dates", 'return -offset if found[1] == "-" else offset', "return offset"),
+    Mutant("P4.4", "intake.tags.dates", "offset_of(offset or zone)", "offset_of(offset)"),
+]

@@ -275,7 +275,7 @@ def test_the_whole_zoo_is_read_or_refused_and_tells_nothing(shared_data, caplog)
     for number in ("002", "014", "104", "203", "279"):  # not images
         assert refused[number].problem.code == "no_image"
     for number in ("077", "142", "143", "209", "210", "287"):  # without a preamble
-        assert refused[number].problem.code == "kind_unknown"
+        assert refused[number].problem.code == "not_dicom"
 
 
 @pytest.mark.parametrize("name", ["BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames", "Rows"])

@@ -51,7 +51,7 @@ def collect(source: Path) -> Collected:
     for path in _candidates(source, found):
         start = _start(path)
         if start[128:] != b"DICM":
-            if _looks_like_dicom(start):
+            if looks_like_dicom(start):
                 found.damaged.append((path, _no_preamble(path)))
             else:
                 found.others += 1
@@ -127,8 +127,8 @@ def _start(path: Path) -> bytes:
         return b""
 
 
-def _looks_like_dicom(start: bytes) -> bool:
-    """A data set begins with an element of group 2 or 8 and a low number, in either byte order."""
+def looks_like_dicom(start: bytes) -> bool:
+    """Whether a file begins as a data set does: an element of group 2 or 8 and a low number, in either byte order."""
     return len(start) > 8 and start[:4] in {
         bytes(each) for low in range(0x20) for group in (2, 8) for each in ((group, 0, low, 0), (0, group, 0, low))
     }

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from preceptor.core.errors import PrepareError, safe_name
+from preceptor.maths.lookup_table import looked_up, table_entries
 
 from .decoding import decode_apart
-from .fitness import check_decodable, check_pixel_element, refuse_deep, refuse_other_objects
+from .fitness import check_decodable, check_pixel_element, pixels_follow, refuse_deep, refuse_other_objects
 from .guard import guarded
 from .limits import check_dimensions, check_ratio
 from .planes import Plane
@@ -55,7 +56,7 @@ def read_header(path: Path) -> Dataset:
         refuse_deep(dataset, path)
         for name in _USED:
             dataset.get(name)
-        refuse_other_objects(dataset, path)
+        refuse_other_objects(dataset, path, has_pixels=after is not None and pixels_follow(path, after))
         frames = int(dataset.get("NumberOfFrames") or 1)
         shape = (frames, int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1))
         if int(dataset.BitsAllocated) not in (1, 8, 16, 32):
@@ -164,7 +165,7 @@ def read_values(path: Path, dataset: Dataset, plane: Plane) -> np.ndarray:
 
     Source: DICOM PS3.3 C.11.1 (modality LUT), C.7.6.3 (image pixel).
     """
-    from pydicom.pixels import apply_color_lut, apply_modality_lut
+    from pydicom.pixels import apply_color_lut
 
     with guarded(path):
         stored = _decoded(path, dataset, plane.frame)
@@ -178,7 +179,9 @@ def read_values(path: Path, dataset: Dataset, plane: Plane) -> np.ndarray:
         stored = _masked(stored, dataset)
         kind = value_type(dataset, plane)
         if "ModalityLUTSequence" in dataset:
-            values = apply_modality_lut(stored, dataset).astype(np.float32)
+            table = dataset.ModalityLUTSequence[0]
+            first, entries, _ = lut_entries(table, is_signed=bool(dataset.get("PixelRepresentation")))
+            values = looked_up(stored, first, entries).astype(np.float32)
         elif (plane.slope, plane.intercept) == (1.0, 0.0):
             values = stored.astype(kind, copy=False)
         else:
@@ -189,6 +192,24 @@ def read_values(path: Path, dataset: Dataset, plane: Plane) -> np.ndarray:
                 low, high = float(values.min()), float(values.max())
             values = (np.float64(low + high) - values).astype(values.dtype)
         return _native(values.T[None])
+
+
+def lut_entries(table: Dataset, *, is_signed: bool) -> tuple[int, np.ndarray, int]:
+    """First value mapped, entries and bits of a modality or VOI lookup table.
+
+    Raises:
+        ValueError: The descriptor and the data do not fit each other.
+    """
+    number, first, bits = table_entries(table.LUTDescriptor, is_signed=is_signed)
+    data = table.LUTData
+    if isinstance(data, bytes):
+        words = "<u2" if getattr(table, "original_encoding", (True, True))[1] is not False else ">u2"
+        entries = np.frombuffer(data, words if len(data) >= 2 * number else np.uint8)
+    else:
+        entries = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
+    if len(entries) < number:
+        raise ValueError
+    return first, entries[:number].astype(np.int64), bits
 
 
 def _native(array: np.ndarray) -> np.ndarray:

@@ -38,8 +38,13 @@ _LONG_LENGTH = (b"OB", b"OW", b"UN", b"OF", b"OD")
 _UNDEFINED = 0xFFFFFFFF
 
 
-def refuse_other_objects(dataset: Dataset, path: Path) -> None:
+def refuse_other_objects(dataset: Dataset, path: Path, *, has_pixels: bool) -> None:
     """Refuse what is no image, and an image that lacks what makes it one.
+
+    Args:
+        dataset: Its header.
+        path: For the message.
+        has_pixels: Whether pixels follow the header.
 
     Raises:
         PrepareError: ``no_image`` for other objects, ``attribute_absent`` for an image without its size or depth.
@@ -49,7 +54,7 @@ def refuse_other_objects(dataset: Dataset, path: Path) -> None:
         kind = _DIRECTORY
     reason = _NO_IMAGE.get(kind) or next((why for uid, why in _NO_IMAGE_FAMILIES.items() if kind.startswith(uid)), "")
     absent = [name for name in ("Rows", "Columns", "BitsAllocated") if dataset.get(name) in (None, "")]
-    if reason or len(absent) == 3:
+    if reason or (len(absent) == 3 and not has_pixels):
         raise PrepareError(
             f"the file holds {reason or 'no image'}",
             where=safe_name(path),
@@ -104,6 +109,14 @@ def check_decodable(syntax: Any, bits_allocated: int, path: Path) -> None:
             remedy="pip install 'preceptor[jpeg-gpl]'" if twelve_bit else "export it again, uncompressed",
             code="transfer_syntax",
         )
+
+
+def pixels_follow(path: Path, start: int) -> bool:
+    """Whether the element after the header, at byte `start`, is pixel data."""
+    with path.open("rb") as file:
+        file.seek(start)
+        head = file.read(4)
+    return len(head) == 4 and _PIXEL_DATA in (struct.unpack("<HH", head), struct.unpack(">HH", head))
 
 
 def check_pixel_element(path: Path, start: int, *, is_compressed: bool) -> None:

@@ -23,6 +23,14 @@ def guarded(path: Path) -> Iterator[None]:
             yield
     except (PrepareError, MemoryError):
         raise
+    except RecursionError:
+        raise PrepareError(
+            "the file nests sequences deeper than can be read",
+            where=safe_name(path),
+            expected="at most 32 levels",
+            remedy="no scanner writes this: leave the file out",
+            code="too_deep",
+        ) from None
     except Exception as error:  # eleven kinds were seen from 5000 damaged files, StopIteration and RecursionError too
         raise PrepareError(
             f"the DICOM file is damaged or of a kind no decoder here reads ({type(error).__name__})",

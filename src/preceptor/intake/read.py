@@ -106,6 +106,11 @@ def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
 
         _no_member(member, path)
         return read_video(path, kind, is_label=is_label)
+    from .collecting import looks_like_dicom
+    from .dicom import read_header
+
+    if looks_like_dicom(start):
+        read_header(path)  # refuses it, and says that it lacks the preamble
     raise PrepareError(
         "the file is of no kind that is read here" if start else "the file is empty",
         where=safe_name(path),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .dicom import inverts, value_range
+from .dicom import inverts, lut_entries, value_range
 from .planes import Plane
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ def own_window(header: Dataset, plane: Plane) -> dict[str, Any] | None:
 
     Returns:
         ``{"centre", "width", "function", "named"}``: the function is one of `preceptor.maths.display_window`'s, LINEAR
-        where the file says none, and ``named`` is how many windows the file offers. None where it names none that can
-        be used.
+        where the file says none, and ``named`` is how many windows the file offers. Where it offers a table and no
+        window, ``{"function": "table", "first", "entries", "bits", "named"}``. None where it names none that can be
+        used.
 
-    Source: DICOM PS3.3 C.11.2.1.2.
+    Source: DICOM PS3.3 C.11.2.1.1 (table), C.11.2.1.2 (window).
     """
     for item in _items(header):
         centres, widths = _numbers(item.get("WindowCenter")), _numbers(item.get("WindowWidth"))
@@ -46,6 +47,19 @@ def own_window(header: Dataset, plane: Plane) -> dict[str, Any] | None:
             # LINEAR's middle lies half a unit below its centre.
             centre = sum(value_range(header, plane)) - centre + (1 if function == "linear" else 0)
         return {"centre": centre, "width": width, "function": function, "named": len(centres)}
+    return _own_table(header, plane)
+
+
+def _own_table(header: Dataset, plane: Plane) -> dict[str, Any] | None:
+    for item in _items(header):
+        tables = item.get("VOILUTSequence") or []
+        if not tables or (inverts(header) and "ModalityLUTSequence" in header):
+            continue
+        first, entries, bits = lut_entries(tables[0], is_signed=value_range(header, plane)[0] < 0)
+        if inverts(header):  # both what goes in and what is shown are mirrored
+            first = int(sum(value_range(header, plane))) - first - len(entries) + 1
+            entries = ((1 << bits) - 1 - entries)[::-1]
+        return {"function": "table", "first": first, "entries": entries.tolist(), "bits": bits, "named": len(tables)}
     return None
 
 

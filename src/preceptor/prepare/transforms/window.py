@@ -14,6 +14,7 @@ from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.image import Image
 from preceptor.maths.display_window import PRESETS_HU, windowed
+from preceptor.maths.lookup_table import looked_up
 
 
 class Window:
@@ -25,7 +26,8 @@ class Window:
     The window is given in numbers, or by a preset's name. Presets are in Hounsfield units: put `hounsfield` before
     where images of other modalities may be among the cases. With the preset ``dicom`` each image is shown by the first
     window its own file names, the way a workstation first shows it. That window follows the scanner's and the
-    technician's habits, so a network may read the site from it; for CT a window in numbers is the better one.
+    technician's habits, so a network may read the site from it; for CT a window in numbers is the better one. A file
+    that offers a table (VOI LUT) and no window is shown by its table.
 
     Padding (DICOM Pixel Padding Value, ``meta["padding_value"]``) is no tissue: it becomes 0. Put `window` before
     `resample`, which would blend padding with its neighbours.
@@ -103,16 +105,28 @@ class Window:
     def _by_its_own(self, view: str, image: Image) -> Image:
         own = image.meta.get("window")
         if own is None:
-            raise PrepareError(
-                f"the file of the view '{view}' names no window to show it by",
-                where="prepare.window",
-                expected="a DICOM image with a window centre and width",
-                remedy="give the window in numbers or by a preset's name; percentile needs none",
-                code="window_absent",
-            )
+            raise _absent(view, "names no window to show it by")
         padding = {image.meta.get("padding_value")} - {None}
+        if own["function"] == "table":
+            if self.function is not None:
+                raise _absent(view, "shows it by a table, which has no function")
+            shown = looked_up(image.array, own["first"], np.asarray(own["entries"], np.float32))
+            shown /= 2 ** own["bits"] - 1
+            for value in padding:
+                shown[image.array == value] = 0.0
+            return image.with_array(shown)
         show = _function(own["centre"], own["width"], self.function or own["function"], padding)
         return image.with_array(show(torch.from_numpy(image.array.astype(np.float32))).numpy())
+
+
+def _absent(view: str, what: str) -> PrepareError:
+    return PrepareError(
+        f"the file of the view '{view}' {what}",
+        where="prepare.window",
+        expected="a DICOM image with a window centre and width",
+        remedy="give the window in numbers or by a preset's name; percentile needs none",
+        code="window_absent",
+    )
 
 
 def _function(centre: float, width: float, function: Any, padding: set[Any]) -> Callable[[torch.Tensor], torch.Tensor]:
