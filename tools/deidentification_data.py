@@ -161,6 +161,8 @@ def write_words() -> None:
         for codes in scheme.values():
             for code in codes.values():
                 words.update(re.findall(r"[a-z]{2,}", re.sub(r"\w+'s\b", " ", code[0].lower())))
+    for keyword in keyword_dict:  # names of attributes name sidecars' entries too
+        words.update(word.lower() for word in re.findall(r"[A-Z][a-z]+", keyword))
     words -= set(NAMES.split())
     head = "# Words of DICOM PS3.16 code meanings (© NEMA, as pydicom (MIT) holds them) and of scanners' protocols, without\n"
     head += "# those that are also people's names; written by tools/deidentification_data.py\n"

@@ -277,8 +277,11 @@ def _settle(number: int, path: Path, made: dict[str, Any], manifest: Manifest, p
         (parts / part).unlink(missing_ok=True)
         if manifest.finished(digest):
             return Outcome(number, shown, "repeated", manifest.done[digest]["file"])
-    if part is not None and manifest.places.get(made["file"], digest) != digest:
+    other = manifest.places.get(made["file"], digest) if part is not None else digest
+    if part is not None and other != digest:
         (parts / part).unlink(missing_ok=True)
+        if manifest.done[other]["sha256_out"] == made["sha256_out"]:
+            return Outcome(number, shown, "repeated", made["file"])
         made = {"reason": "another file with other content has the same UID", "code": "uid_repeated"}
         part = None
     if part is None:

@@ -159,9 +159,8 @@ def _decoded_base64(data: bytes) -> Iterator[bytes]:
     for match in _BASE64.finditer(data):
         run = match.group().rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
         for start in range(min(4, len(run))):
-            part = run[start : start + (len(run) - start) // 4 * 4]
-            if part:
-                yield base64.b64decode(part)
+            part = run[start:] if (len(run) - start) % 4 != 1 else run[start:-1]
+            yield base64.b64decode(part + b"=" * (-len(part) % 4))
 
 
 def _contents(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -15,8 +15,8 @@ from .wording import cleaned, vocabulary
 #: Names of entries whose value tells of a person, a place or a day.
 _PRIVATE = re.compile(
     r"patient|subject|participant|person|birth|accession|address|institution|physician|operator|reader|phone|mail|serial|station|"
-    r"hospital|site|zip|postal|city|country|insurance|record|order|date|day|month|year|weight|ethnic|race|comment|note|"
-    r"(?:^|[a-z_])(?:age|sex|id|ids|uid|uuid)$|name$",
+    r"hospital|site|zip|postal|city|country|insurance|record|order|date|day|month|year|ethnic|race|comment|note|"
+    r"(?:^|[a-z_])(?:age|sex|weight|size|height|id|ids|uid|uuid)$|name$",
     re.IGNORECASE,
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d")
