@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from preceptor.cli import main
 from preceptor.core.cohort import Cohort
@@ -63,6 +64,20 @@ def test_sizes_contrasts_and_places_vary_and_nothing_leaves_the_picture():
     assert drawn.images["a"].array.max() == np.float32(0.2), "the picture that came in is as it was"
     none = BurnedText(0.0).burn(drawn, Turn(0, 0, 1))
     assert json.loads(none.fields["burned_text"]) == []
+
+
+@pytest.mark.parametrize("width", [14, 30, 60, 200])
+def test_the_table_holds_the_text_that_is_seen(width):
+    drawn = Drawn({"a": centred(np.full((width, 40), 0.2, np.float32), (1, 1))})
+    lengths = set()
+    for index in range(30):
+        (told,) = json.loads(BurnedText(1.0, (8, 20)).burn(drawn, Turn(0, index, 30)).fields["burned_text"])
+        _, _, right, bottom = ImageFont.load_default(size=told["height_px"]).getbbox(told["text"])
+        left, _, last, _ = told["box"]
+        assert 0 < last - left + 1 <= right + 1 <= width + 2, "no letter is cut off"
+        assert last - left + 1 >= 0.8 * right - 2, "the whole text is there"
+        lengths.add(len(told["text"]))
+    assert max(lengths) > 15 if width == 200 else max(lengths) < 15
 
 
 def test_the_command_line_burns(tmp_path):

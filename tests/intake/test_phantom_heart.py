@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pydicom
 import pytest
 
 from preceptor.core.drawn import Turn
@@ -106,6 +107,8 @@ def test_both_ends_are_written_as_dicom_series(tmp_path):
     case = next(iter(cohort))
     assert set(case.images) == set(case.masks) == {"end_diastole", "end_systole"}
     image = read_image(cohort.root, case.images["end_systole"])
+    header = pydicom.dcmread(next((cohort.root / case.images["end_systole"]).iterdir()), stop_before_pixels=True)
+    assert header.BodyPartExamined == "HEART"
     assert image.shape == (20, 20, 12) and image.spacing_mm[2] == pytest.approx(9.0)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import numpy as np
+import pydicom
 import pytest
 import torch
 from torch import nn
 
 from preceptor.core.drawn import Turn
+from preceptor.intake.burned_text import BurnedText
 from preceptor.intake.phantoms.frame_order import FrameOrder
 from preceptor.intake.read import read_image
 from preceptor.intake.synthesis import Order, synthesise
@@ -84,3 +89,26 @@ def test_a_clip_is_written_as_one_slice_over_time(tmp_path):
         Order({"frame_order": {"size": [12, 10], "frames": 5, "show": "frames"}}, 2, "png"), tmp_path / "frames"
     )
     assert list(next(iter(shown)).images) == [f"frame_{place:02}" for place in range(5)]
+
+
+def test_a_clip_is_written_as_valid_dicom_and_read_with_its_times(tmp_path):
+    kind = {"frame_order": {"size": [13, 11], "frames": 5, "noise": 0.0}}
+    cohort = synthesise(Order(kind, 2, "dicom", text=BurnedText(1.0)), tmp_path / "clips")
+    for case in cohort:
+        film = read_image(cohort.root, case.images["clip"])
+        assert film.has_time and film.array.shape == (1, 5, 13, 11)
+        assert film.meta["frame_times_s"] == pytest.approx(0.18 * np.arange(5), rel=1e-4)
+    path = cohort.root / case.images["clip"]
+    assert pydicom.dcmread(path).BurnedInAnnotation == "YES"
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy (Debian dicom3tools) is not here")
+    said = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False)
+    assert [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")] == []
+
+
+def test_a_written_clip_holds_what_was_drawn(tmp_path):
+    kind = FrameOrder(size=[13, 11], frames=5)
+    cohort = synthesise(Order({"frame_order": {"size": [13, 11], "frames": 5}}, 1, "dicom", seed=3), tmp_path / "clips")
+    film = read_image(cohort.root, cohort.cases[0].images["clip"])
+    drawn = kind.draw(Turn(3, 0, 1)).images["clip"].array
+    assert np.abs(film.array / 255 - np.clip(drawn, 0, 1)).max() < 0.003

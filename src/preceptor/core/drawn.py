@@ -66,11 +66,13 @@ class Drawn:
 
     Args:
         images: ``{view: Image}``: grey values or colours in 0 to 1, ``(channel, [time,] x, y[, z])``. No image where the
-            case is a row of a table. In DICOM volumes are MR series, grey pictures radiographs, colours microscopy.
+            case is a row of a table. In DICOM volumes are MR series, grey pictures radiographs, colours microscopy,
+            flat films secondary captures.
         masks: ``{name: Image}`` label maps on the grid of the first image.
         labels: What there is to be answered.
         fields: What else is known, the truth of the drawing included: numbers and text, one column each.
         patient: Who it is; by default every case is another person.
+        body_part: What DICOM volumes say was examined (a defined term of PS3.16, annex L), the head by default.
     """
 
     images: Mapping[str, Image] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class Drawn:
     labels: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     patient: str | None = None
+    body_part: str | None = None
 
 
 def centred(

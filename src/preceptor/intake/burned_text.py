@@ -27,8 +27,8 @@ _FAMILY = (
 )
 _GIVEN = ("ADA", "BRUNO", "CLARA", "DMITRI", "ELENA", "FARID", "GRETA", "HUGO", "INES", "JONAS")
 
-#: Letters are not made smaller than this to fit.
-_SMALLEST_PX = 5
+#: Letters are not made smaller than this to fit; what then still does not is cut to the letters that do.
+_SMALLEST_PX = 7
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class BurnedText:
         """A drawn case with a name in its images, or without, and the field ``burned_text`` that says which and where.
 
         The name, its height, contrast and place (a corner, or anywhere) are the case's; every view carries it, a volume
-        on every slice, upright as slices are displayed. Where it does not fit across it is shortened, then made smaller.
+        on every slice, a film on every frame, upright as slices are displayed. Where it does not fit across it loses its
+        date, then the given name, then is made smaller; the table holds the text and the height that are seen.
 
         Args:
             drawn: The case.
@@ -67,20 +68,23 @@ class BurnedText:
                 text = f"{rng.choice(_FAMILY)}^{rng.choice(_GIVEN)} {rng.integers(1930, 2010)}-{rng.integers(1, 13):02}"
                 height = int(rng.integers(self.height_px[0], self.height_px[1] + 1))
                 contrast = float(rng.uniform(*self.contrast))
-                images[view], box = _burnt(image, text, height, contrast, rng)
+                images[view], text, height, box = _burnt(image, text, height, contrast, rng)
                 found.append(
                     {"view": view, "text": text, "box": box, "height_px": height, "contrast": round(contrast, 4)}
                 )
         return replace(drawn, images=images, fields={**drawn.fields, "burned_text": json.dumps(found)})
 
 
-def _burnt(image: Image, text: str, height: int, contrast: float, rng: np.random.Generator) -> tuple[Image, list[int]]:
-    """The image with a text in it, cut at the picture's border, and the text's box."""
+def _burnt(
+    image: Image, text: str, height: int, contrast: float, rng: np.random.Generator
+) -> tuple[Image, str, int, list[int]]:
+    """The image with a text in it, as much of it as fits, its height, and the box it fills."""
     volume = image.space_dims == 3
     array = image.array.copy()
     # Displayed slices run to the patient's left and back, pictures as they are stored.
     shown = np.flip(array, axis=(-3, -2)) if volume else array
     columns, rows = (shown.shape[-3], shown.shape[-2]) if volume else shown.shape[-2:]
+    text, height = _fitting(text, height, columns, rows)
     letters = _letters(text, height)[:columns, :rows]
     width, depth = letters.shape
     across, down = rng.random(2)
@@ -95,7 +99,21 @@ def _burnt(image: Image, text: str, height: int, contrast: float, rng: np.random
     shown[place] = np.where(share > 0, np.clip(beneath + sign * contrast * share, 0, 1), beneath)
     inked = np.argwhere(letters > 0.25)
     (left, top), (right, bottom) = inked.min(axis=0), inked.max(axis=0)
-    return image.with_array(array), [int(column + left), int(row + top), int(column + right), int(row + bottom)]
+    box = [int(column + left), int(row + top), int(column + right), int(row + bottom)]
+    return image.with_array(array), text, height, box
+
+
+def _fitting(text: str, height: int, columns: int, rows: int) -> tuple[str, int]:
+    """What can be written into so many pixels: the text or a part of it, and the height of its letters."""
+    family = text.split("^")[0]
+    asked = [(each, height) for each in (text, text.rpartition(" ")[0], family)]
+    smaller = [(family, each) for each in range(height - 1, _SMALLEST_PX - 1, -1)]
+    cut = [(family[:letters], min(height, _SMALLEST_PX)) for letters in range(len(family) - 1, 0, -1)]
+    for each, high in (*asked, *smaller, *cut):
+        across, down = _letters(each, high).shape
+        if across <= columns and down <= rows:
+            return each, high
+    return family[0], min(height, _SMALLEST_PX)
 
 
 @cache

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MR = "1.2.840.10008.5.1.4.1.1.4"
 _CR = "1.2.840.10008.5.1.4.1.1.1"
 _MICROSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.2"
+_CAPTURED_FRAMES = "1.2.840.10008.5.1.4.1.1.7.2"
 _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 
@@ -29,7 +30,7 @@ def write_mr_series(folder: Path, grey: np.ndarray, affine_mm: np.ndarray, about
         folder: An empty folder.
         grey: ``(x, y, z)`` uint16, axes along RAS+ (the phantom's own frame).
         affine_mm: Voxel index to RAS+ millimetres, without rotation.
-        about: ``patient, study, series, site, sex, age`` of the image; see `new_identity`.
+        about: ``patient, study, series, site, sex, age`` of the image, and ``body_part``; see `new_identity`.
     """
     spacing = np.diag(affine_mm)[:3]
     left_posterior = grey[::-1, ::-1]  # DICOM's first two axes run to the patient's left and back
@@ -37,7 +38,7 @@ def write_mr_series(folder: Path, grey: np.ndarray, affine_mm: np.ndarray, about
     origin = np.array([-first_voxel[0], -first_voxel[1], first_voxel[2]])
     for place in range(grey.shape[2]):
         data = new_identity(_MR, about, place + 1)
-        data.Modality, data.BodyPartExamined = "MR", "HEAD"
+        data.Modality, data.BodyPartExamined = "MR", about.get("body_part", "HEAD")
         data.FrameOfReferenceUID = phantom_uid("frame", about["patient"], about["study"])
         data.PositionReferenceIndicator = None
         data.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
@@ -98,6 +99,32 @@ def write_colour_picture(path: Path, colours: np.ndarray, about: Mapping[str, An
     data.Rows, data.Columns = colours.shape[2], colours.shape[1]
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
     pixels = np.ascontiguousarray(colours.transpose(2, 1, 0)).tobytes()
+    data.PixelData = pixels + b"\0" * (len(pixels) % 2)
+    data.save_as(path, enforce_file_format=True)
+
+
+def write_film(path: Path, frames: np.ndarray, time_step_s: float, about: Mapping[str, Any]) -> None:
+    """Write a flat film as a multi-frame secondary capture: no modality is claimed that did not take it.
+
+    Args:
+        path: The file.
+        frames: ``(time, x, y)`` uint8, x to the right and y down as displayed.
+        time_step_s: From one frame to the next.
+        about: As in `write_mr_series`; with ``burned_text`` other than an empty list the file says that names are in it.
+    """
+    data = new_identity(_CAPTURED_FRAMES, about, 1)
+    data.Modality, data.ConversionType = "OT", "SYN"
+    data.ImageType = ["DERIVED", "PRIMARY"]
+    data.PatientOrientation, data.Laterality = "", ""
+    data.BurnedInAnnotation = "NO" if about.get("burned_text", "[]") == "[]" else "YES"
+    data.NumberOfFrames, data.FrameIncrementPointer = len(frames), 0x00181063
+    data.FrameTime = _text(1000 * time_step_s)
+    data.PresentationLUTShape = "IDENTITY"
+    data.RescaleIntercept, data.RescaleSlope, data.RescaleType = "0", "1", "US"
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.Rows, data.Columns = frames.shape[2], frames.shape[1]
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+    pixels = np.ascontiguousarray(frames.transpose(0, 2, 1)).tobytes()
     data.PixelData = pixels + b"\0" * (len(pixels) % 2)
     data.save_as(path, enforce_file_format=True)
 

@@ -23,7 +23,7 @@ from .burned_text import BurnedText
 from .synthesis_files import Format, write_drawn, write_truth
 
 #: Changes whenever the same order would make other bytes.
-_VERSION = 1
+_VERSION = 2
 
 #: Where each finished case leaves its row until the table is written.
 _ROWS = ".rows"
@@ -117,6 +117,7 @@ def draw_case(order: Order, folder: Path, index: int) -> None:
     patient = drawn.patient or f"p{index:05}"
     about = {"sex": "O", "age": 50, "site": "phantom"} | dict(drawn.fields)
     about |= {"patient": patient, "study": key}
+    about |= {"body_part": drawn.body_part} if drawn.body_part else {}
     images = {
         view: write_drawn(folder, f"images/{key}-{view}", image, order.format, about | {"series": view, "view": view})
         for view, image in drawn.images.items()

@@ -14,7 +14,7 @@ from preceptor.core.errors import RecipeError
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 
-from .phantom_dicom import write_colour_picture, write_mr_series, write_radiograph
+from .phantom_dicom import write_colour_picture, write_film, write_mr_series, write_radiograph
 from .write import write_image as write_file
 
 Format = Literal["nifti", "png", "dicom"]
@@ -24,7 +24,7 @@ def write_drawn(folder: Path, source: str, image: Image, kind: Format, about: Ma
     """Write one image of a drawn case.
 
     Grey values of 0 to 1 become thousandths (NIfTI, which keeps what lies outside, and DICOM, which does not) or 255ths
-    (PNG, and colours in any format).
+    (PNG, and colours and DICOM's films).
 
     Args:
         folder: Of the study.
@@ -44,8 +44,9 @@ def write_drawn(folder: Path, source: str, image: Image, kind: Format, about: Ma
         shown = _scaled(image, 255, np.uint8) if colour else _scaled(image, 1000, np.int16)
         write_file(_below(folder, f"{source}.nii.gz"), shown)
         return f"{source}.nii.gz"
-    if image.has_time or (image.space_dims == 3 and (kind == "png" or colour)):
-        what = "a film" if image.has_time else "a volume in colour" if colour else "a volume"
+    flat_film = image.has_time and image.space_dims == 2 and kind == "dicom" and not colour
+    if (image.has_time and not flat_film) or (image.space_dims == 3 and (kind == "png" or colour)):
+        what = "such a film" if image.has_time else "a volume in colour" if colour else "a volume"
         raise RecipeError(
             f"{kind.upper()} is not written for {what}",
             expected="nifti" if colour or image.has_time else "nifti or dicom",
@@ -58,7 +59,9 @@ def write_drawn(folder: Path, source: str, image: Image, kind: Format, about: Ma
     if image.space_dims == 2:
         path = _below(folder, f"{source}.dcm")
         with write_aside(path, durable=False) as aside:  # it can be made again
-            if colour:
+            if flat_film:
+                write_film(aside, _scaled(image, 255, np.uint8).array[0], image.meta["time_step_s"], about)
+            elif colour:
                 write_colour_picture(aside, _scaled(image, 255, np.uint8).array, about)
             else:
                 write_radiograph(aside, _scaled(image, 1000, np.uint16).array[0], image.spacing_mm, about)
@@ -84,7 +87,17 @@ def write_truth(folder: Path, source: str, mask: Image, kind: Format) -> str:
 
     Returns:
         Its source, relative to `folder`.
+
+    Raises:
+        RecipeError: It is a film's, which neither PNG nor NIfTI hold as DICOM's films are read.
     """
+    if mask.has_time and kind != "nifti":
+        raise RecipeError(
+            f"no label map of a film is written beside {kind.upper()}",
+            expected="nifti",
+            remedy="take NIfTI, or a kind's setting that shows views instead of a film",
+            code="phantom_format",
+        )
     largest = int(mask.array.max(initial=0))
     whole = replace(mask, array=mask.array.astype(np.uint8 if largest < 256 else np.uint16))
     if mask.space_dims == 2 and kind != "nifti":

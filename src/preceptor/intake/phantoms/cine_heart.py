@@ -133,7 +133,7 @@ class CineHeart:
             "volumes_ml": json.dumps([round(float(each), 6) for each in volumes_ml]),
             "shifts_mm": json.dumps((np.round(shifts_mm, 4) + 0.0).tolist()),
         }
-        return Drawn(images, masks, labels, fields)
+        return Drawn(images, masks, labels, fields, body_part="HEART")
 
     def _chest(self, anatomy: Anatomy, shifts_mm: np.ndarray) -> np.ndarray:
         """``(*size)`` what lies around the heart: lungs on both sides, a chest wall in front, liver beneath."""

@@ -115,7 +115,7 @@ class Prostate:
             "zones": "+".join(sorted({each["zone"] for each in found})) or "none",
             "lesions": json.dumps(told),
         }
-        return Drawn(images, masks, labels, fields)
+        return Drawn(images, masks, labels, fields, body_part="PROSTATE")
 
     def _lesions(self, turn: Turn, gland: Gland) -> list[dict[str, Any]]:
         """``lesion, zone, conspicuity`` of each; they don't touch one another."""
