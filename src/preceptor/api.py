@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from preceptor.prove.report.record import Record
 
-    from .intake.scanning import Scan
-    from .intake.synthetic_table import SyntheticTable
     from .intake.deidentify.folder import Report
     from .intake.deidentify.leak_audit import LeakAudit
+    from .intake.scanning import Row, Scan
+    from .intake.synthetic_table import SyntheticTable
     from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
@@ -159,6 +159,37 @@ def check(recipe: str | Path, *, set: Sequence[str] = (), roots: Sequence[Path] 
     return load_recipe(Path(recipe), list(set), roots=roots)
 
 
+def scan(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    pixels: bool = False,
+    tell: Callable[[int, int], None] | None = None,
+) -> Scan:
+    """Every DICOM series of a folder, a DICOMDIR or a zip archive: taken, split or refused, and why.
+
+    Args:
+        source: The folder or file. Nothing in it is changed.
+        out: ``.csv`` or ``.parquet`` to write the rows to; their column ``source`` holds file names.
+        pixels: Decode every image too.
+        tell: Is told how many of how many series are done.
+
+    Raises:
+        CohortError: The source is absent or a damaged archive, or the table exists already.
+    """
+    from .intake.scanning import scan as scan_folder
+    from .intake.tables import refuse_existing, write_rows
+    from .intake.unpacking import unpacked
+
+    if out is not None:
+        refuse_existing(Path(out))
+    with unpacked(Path(source)) as place:
+        found = scan_folder(place, pixels=pixels, tell=tell)
+    if out is not None:
+        write_rows(Path(out), [row.record() for row in found.rows])
+    return found
+
+
 def deidentify(
     source: str | Path,
     out: str | Path,
@@ -223,39 +254,60 @@ def audit_phi(
     return audit_folder(Path(folder), read_known(Path(known)), shortest=shortest, tell=tell)
 
 
-def build_cohort(source: str | Path, out: str | Path | None = None) -> Cohort:
-    """A cohort from a folder, a table, ``dataset.json``, nnU-Net raw or BIDS; the layout is recognised.
+def convert(source: str | Path, out: str | Path, *, tell: Callable[[int, int], None] | None = None) -> list[Row]:
+    """Write the DICOM series of a folder, a DICOMDIR, a zip archive or one file as NIfTI, and a table of them.
 
-def scan(
+    Args:
+        source: Nothing in it is changed.
+        out: The folder of the files and of ``conversion.csv``.
+        tell: Is told how many of how many images are done.
+
+    Returns:
+        A row for each image, written or refused with its reason.
+
+    Raises:
+        CohortError: The source is absent, or a damaged archive.
+    """
+    from .intake.converting import convert as convert_folder
+    from .intake.unpacking import unpacked
+
+    with unpacked(Path(source)) as place:
+        return convert_folder(place, Path(out), tell)
+
+
+def tags(
     source: str | Path,
     out: str | Path | None = None,
     *,
-    pixels: bool = False,
+    level: Literal["series", "file"] = "series",
     tell: Callable[[int, int], None] | None = None,
-) -> Scan:
-    """Every DICOM series of a folder, a DICOMDIR or a zip archive: taken, split or refused, and why.
+) -> list[dict[str, Any]]:
+    """What the DICOM headers of a folder, a DICOMDIR, a zip archive or one file say, units in the names of the columns.
 
     Args:
-        source: The folder or file. Nothing in it is changed.
-        out: ``.csv`` or ``.parquet`` to write the rows to; their column ``source`` holds file names.
-        pixels: Decode every image too.
+        source: Nothing in it is changed.
+        out: ``.csv`` or ``.parquet`` to write the rows to.
+        level: A row for each series, or for each file.
         tell: Is told how many of how many series are done.
 
     Raises:
         CohortError: The source is absent or a damaged archive, or the table exists already.
     """
-    from .intake.scanning import scan as scan_folder
     from .intake.tables import refuse_existing, write_rows
+    from .intake.tags.table import tag_rows
     from .intake.unpacking import unpacked
 
     if out is not None:
         refuse_existing(Path(out))
     with unpacked(Path(source)) as place:
-        found = scan_folder(place, pixels=pixels, tell=tell)
+        rows = tag_rows(place, level, tell)
     if out is not None:
-        write_rows(Path(out), [row.record() for row in found.rows])
-    return found
+        write_rows(Path(out), rows)
+    return rows
 
+
+def build_cohort(source: str | Path, out: str | Path | None = None) -> Cohort:
+    """A cohort from a folder, a table, ``dataset.json``, nnU-Net raw or BIDS; the layout is recognised.
 
     Args:
         source: The folder or file.
@@ -412,7 +464,9 @@ def show_augment(
     from .learn.journal import Journal
 
     told = Journal(None, stream).bar
-    return write_augment_page(load_recipe(Path(recipe), list(set)), Path(out), cases=cases, variations=variations, tell=told)
+    return write_augment_page(
+        load_recipe(Path(recipe), list(set)), Path(out), cases=cases, variations=variations, tell=told
+    )
 
 
 def audit_texture(

@@ -373,3 +373,45 @@ def test_an_archive_that_is_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
 def test_unpacked_of_a_folder_is_the_folder(tmp_path):
     with unpacked(tmp_path) as place:
         assert place == Path(tmp_path)
+
+
+def test_tags_are_written_to_a_table(mess, tmp_path, capsys):
+    for suffix in ("csv", "parquet"):
+        table = tmp_path / f"tags.{suffix}"
+        assert main(["tags", str(mess), str(table), "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        rows = pandas.read_csv(table) if suffix == "csv" else pandas.read_parquet(table)
+        assert said["rows"] == len(rows) == 2
+        assert set(rows["series"]) == {row.series for row in scan(mess).taken}  # the two tables join
+        assert set(rows["age_years"]) == {50} and set(rows["files"]) == {5}
+        assert rows["slice_thickness_mm"].tolist() == [3, 3]
+        assert "Doe" not in rows.to_csv()
+    assert main(["tags", str(mess), str(tmp_path / "files.csv"), "--level", "file"]) == 0
+    assert len(pandas.read_csv(tmp_path / "files.csv")) == 10
+    assert main(["tags", str(mess), str(tmp_path / "files.csv")]) == 3
+
+
+def test_series_are_converted_and_a_stopped_conversion_goes_on(mess, tmp_path, capsys):
+    out = tmp_path / "nifti"
+    assert main(["convert", str(mess), str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["images"] == {"taken": 2} and len(said["files"]) == 2
+    for name in said["files"]:
+        image = read_image(out, name)
+        np.testing.assert_allclose(image.affine_mm, AFFINE, atol=1e-5)
+        assert np.abs(image.array[0].astype(int) - GREY).max() <= 1 and "Doe" not in name
+    before = (out / said["files"][0]).stat().st_mtime_ns
+    (out / said["files"][1]).unlink()
+    assert main(["convert", str(mess), str(out)]) == 0
+    assert (out / said["files"][0]).stat().st_mtime_ns == before and (out / said["files"][1]).is_file()
+    table = pandas.read_csv(out / "conversion.csv")
+    assert sorted(table["file"]) == sorted(said["files"])
+
+
+def test_what_is_not_converted_is_told(tmp_path, capsys):
+    files = write_planes(tmp_path / "in", GREY, AFFINE)
+    files[2].unlink()
+    assert main(["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == {"refused": 1}
+    table = pandas.read_csv(tmp_path / "out" / "conversion.csv")
+    assert table["code"].tolist() == ["gap"] and table["file"].isna().all()

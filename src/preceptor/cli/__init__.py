@@ -33,6 +33,8 @@ VERBS = {
     "scan": ("scan:scan", "Find every DICOM series in a folder, DICOMDIR or zip: taken, split or refused, and why."),
     "deidentify": ("deidentify:deidentify", "Write a folder anew without its patients: headers, names, dates, file names."),
     "audit-phi": ("audit_phi:audit_phi", "Search every byte of a folder for names and numbers that must not be in it."),
+    "convert": ("convert:convert", "Convert DICOM series to NIfTI, and tell what was not converted and why."),
+    "tags": ("tags:tags", "Write what DICOM headers say to one table, units in the names of its columns."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
     "texture": ("texture:texture", "Which steps of a recipe wipe a planted texture out?"),
