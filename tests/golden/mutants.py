@@ -1376,3 +1376,31 @@ MUTANTS += [
     Mutant("P4.4", "intake.tags.dates", 'return -offset if found[1] == "-" else offset', "return offset"),
     Mutant("P4.4", "intake.tags.dates", "offset_of(offset or zone)", "offset_of(offset)"),
 ]
+MUTANTS += [
+    Mutant(
+        "P5.1",
+        "intake.annotations.mdai",
+        'return shifted((data["x"], data["y"]), -0.5)',
+        'return shifted((data["y"], data["x"]), -0.5)',
+    ),
+    Mutant(
+        "P5.1",
+        "intake.annotations.mdai",
+        '"image" if uids["image"] else "series" if',
+        '"image" if all(uids.values()) or uids["series"] else "series" if',
+    ),
+    Mutant("P5.1", "intake.annotations.mdai", 'if found["labelId"] not in declared:', "if False:"),
+    Mutant("P5.1", "intake.annotations.mdai", "if mode not in _KINDS:", "if False:"),
+    Mutant("I4.3", "intake.annotations.mdai", '[["cut", each] for each in', '[["add", each] for each in'),
+    Mutant(
+        "I4.3",
+        "intake.annotations.mdai",
+        'sizes[row.image] = int(found["width"]), int(found["height"])',
+        'sizes[row.image] = int(found["height"]), int(found["width"])',
+    ),
+    Mutant(
+        "I4.4", "intake.annotations.coco", "geometry = [shifted((x, y), -0.5), ", "geometry = [shifted((x, y), 0.0), "
+    ),
+    Mutant("P5.2", "intake.annotations.coco", 'height, width = drawn["size"]', 'width, height = drawn["size"]'),
+    Mutant("P5.2", "intake.annotations.coco", "_area_differs(row, found", "0 * _area_differs(row, found"),
+]
