@@ -1404,3 +1404,11 @@ MUTANTS += [
     Mutant("P5.2", "intake.annotations.coco", 'height, width = drawn["size"]', 'width, height = drawn["size"]'),
     Mutant("P5.2", "intake.annotations.coco", "_area_differs(row, found", "0 * _area_differs(row, found"),
 ]
+
+# A cohort's own anatomy, and the faults planted in one.
+MUTANTS += [
+    Mutant("I12.10", "intake.checks.label_anatomy", "odd = distances * np.sign(middle) < 0", "odd = distances * middle > 1e9"),
+    Mutant("I12.10", "intake.checks.label_anatomy", "float(odd.mean()) <= self.exceptions", "not odd.any()"),
+    Mutant("I12.11", "intake.checks.label_columns", "_RARER = 10", "_RARER = 1000"),
+    Mutant("I12.11", "intake.crops", "sign * step * move", "0 * move"),
+]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from preceptor.core.cohort import Cohort
-from preceptor.core.errors import Problem
+from preceptor.core.errors import CohortError, Problem
 from preceptor.core.files import write_aside
 from preceptor.core.plugins import Task
 from preceptor.core.slots import build
@@ -55,16 +55,20 @@ def check_cohort(
         progress: Told ``(label, done, total)``.
 
     Returns:
-        The cohort, the problems, and what `fit_checks` needs.
+        The cohort, the problems, and what `fit_checks` needs. A split that can't be dealt is one of the problems.
     """
     plugins = [build("checks", each) for each in checks]
     told = None if progress is None else lambda done, total: progress("checking", done, total)
     surveyed = survey(cohort, plugins, task, progress=told)
     cohort = merge_duplicates(cohort, surveyed.pairs)
+    refused: list[Problem] = []
     if settings is not None:
-        cohort = split(cohort, dict(settings), seed)
+        try:
+            cohort = split(cohort, dict(settings), seed)
+        except CohortError as error:  # one problem among others: whoever mends the cohort wants to know them all
+            refused = [error.problem]
     fitted = {name(check): surveyed.facts[name(check)] for check in plugins if hasattr(check, "fit")}
-    return Checked(cohort, surveyed.problems_of(cohort), fitted)
+    return Checked(cohort, refused + surveyed.problems_of(cohort), fitted)
 
 
 def fit_checks(checks: Sequence[Any], cohort: Cohort, facts: Mapping[str, Mapping[str, Any]]) -> list[Any]:

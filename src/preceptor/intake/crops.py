@@ -41,7 +41,7 @@ _HOPELESS = 0.96
 #: A cut smaller than this share of a side is the rounding of a resize.
 _SMALLEST_CUT = 0.004
 
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 128
 
 
 def pack_wide(image: Image) -> str | None:
@@ -90,9 +90,9 @@ def find_crops(
             continue
         alike, detail, cut = _closest(stack[one], stack[other], sides)
         if alike > same_picture and detail > same_detail and _taken(cut) > _SMALLEST_CUT:
-            first, second = sorted((one, other))
+            (first, first_view), (second, second_view) = names[min(one, other)], names[max(one, other)]
             form = f"cropped by {_taken(cut):.0%} of a side"
-            found[pair] = Pair(*(names[i][0] for i in (first, second)), names[first][1], names[second][1], alike, form)
+            found[pair] = Pair(first, second, first_view, second_view, round(alike, 4), form)
     place = {name: index for index, name in enumerate(names)}
     return sorted(found.values(), key=lambda p: (place[p.first, p.first_view], place[p.second, p.second_view]))
 
@@ -101,19 +101,25 @@ def _candidates(stack: np.ndarray) -> list[tuple[int, int, tuple[float, ...]]]:
     """``(whole picture, its crop, sides of the cut)`` of the pairs that come close, the nearest first."""
     whole = unit_rows(_cut(stack, (0, 1, 0, 1), _COARSE))
     ranges = list(product(_OFF, [1 - off for off in _OFF]))
+    averages = np.concatenate([_averages(low, high, _COARSE) for low, high in ranges])
     close: list[tuple[float, int, int, tuple[float, ...]]] = []
     for start in range(0, len(stack), _ROWS_AT_ONCE):
         rows = stack[start : start + _ROWS_AT_ONCE]
+        # Every cut at once: a block of 16 x 16 for each range along the first axis and each along the second.
+        cuts = np.tensordot(np.tensordot(rows, averages, axes=(1, 1)), averages, axes=(1, 1))
+        cuts = cuts.reshape(len(rows), len(ranges), _COARSE, len(ranges), _COARSE)
         best = np.full((len(rows), len(stack)), _CLOSE, np.float32)
         chosen = np.full(best.shape, -1, np.int16)
-        cuts = [(*across, *along) for across, along in product(ranges, ranges)]
-        for number, sides in enumerate(cuts):
-            alike = unit_rows(_cut(rows, sides, _COARSE)) @ whole.T
+        for first, second in product(range(len(ranges)), repeat=2):
+            alike = unit_rows(cuts[:, first, :, second]) @ whole.T
             better = alike > best
-            best[better], chosen[better] = alike[better], number
+            best[better], chosen[better] = alike[better], first * len(ranges) + second
         for row, column in zip(*np.nonzero(chosen >= 0), strict=True):
             if start + row != column:
-                close.append((float(best[row, column]), start + int(row), int(column), cuts[chosen[row, column]]))
+                first, second = divmod(int(chosen[row, column]), len(ranges))
+                close.append(
+                    (float(best[row, column]), start + int(row), int(column), (*ranges[first], *ranges[second]))
+                )
     return [(one, other, sides) for _, one, other, sides in sorted(close, reverse=True)]
 
 
@@ -122,7 +128,7 @@ def _closest(whole: np.ndarray, crop: np.ndarray, sides: Sequence[float]) -> tup
     shown = _cut(crop[None], (0, 1, 0, 1), _FINE)
     wanted = unit_rows(shown)[0]
 
-    def likeness(cut: np.ndarray) -> float:
+    def likeness(cut: Sequence[float] | np.ndarray) -> float:
         return float(unit_rows(_cut(whole[None], cut, _FINE))[0] @ wanted)
 
     best, step = np.asarray(sides, dtype=float), 0.02
@@ -148,7 +154,7 @@ def _taken(sides: np.ndarray) -> float:
     return float(max(sides[0], 1 - sides[1], sides[2], 1 - sides[3]))
 
 
-def _cut(stack: np.ndarray, sides: Sequence[float], size: int) -> np.ndarray:
+def _cut(stack: np.ndarray, sides: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
     """``(picture, size, size)`` box averages of the part between `sides`, given as shares of each axis."""
     return np.asarray(_averages(sides[0], sides[1], size) @ stack @ _averages(sides[2], sides[3], size).T)
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from preceptor.core.errors import CohortError
 
+#: Why a row is left out that names a file nobody has.
+IMAGE_ABSENT = "the image file is absent"
+
 
 def case_key(identity: str, *, keep_names: bool = False, prefix: str = "case") -> str:
     """The key of a case.

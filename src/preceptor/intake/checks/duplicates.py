@@ -23,9 +23,9 @@ class Duplicates:
     """Identical and near-identical images, across the whole cohort and whatever the role.
 
     Copies are found when saved anew (JPEG quality 15), at half the size, brighter, mirrored, turned or inverted, and
-    flat ones when up to a tenth of a side is cropped. Pairs that cross patients become one identity before the split (`preceptor.intake.duplicates`), so a
-    copy on both sides of the split remains only where the data set fixes the roles. Labels that differ between two
-    copies are told apart from that.
+    flat ones when up to a tenth of a side is cropped. Pairs that cross patients become one identity before the split
+    (`preceptor.intake.duplicates`), so a copy on both sides of the split remains only where the data set fixes the
+    roles. Labels that differ between two copies are told apart from that.
 
     Args:
         same_picture: Smallest absolute correlation of two 32 x 32 thumbnails.

@@ -69,10 +69,11 @@ class ImplausibleSpacing:
     def __call__(self, cohort: Cohort, facts: Mapping[str, Any], task: Task | None) -> list[Problem]:
         seen = [(case.key, facts[case.key]) for case in cohort if facts.get(case.key)]
         known = [(key, view, each) for key, fact in seen for view, each in fact["images"].items() if each]
-        unknown = {key for key, fact in seen for each in fact["images"].values() if not each}
+        measured = {view for _, view, _ in known}
+        unknown = {key for key, fact in seen for view, each in fact["images"].items() if not each and view in measured}
         problems = self._impossible(known)
         bad = {key for problem in problems for key in problem.cases}
-        if known and unknown:
+        if unknown:
             problems.append(
                 Problem(
                     f"{len(unknown)} of {len(seen)} cases say nothing of their voxel size, the others do",

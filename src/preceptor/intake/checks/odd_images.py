@@ -64,7 +64,8 @@ class OddImages:
     def _describe(self, image: Image) -> dict[str, Any]:
         array = image.array
         eight_bits = array.dtype == np.uint8
-        spread = float(array.std(dtype=np.float64))
+        with np.errstate(invalid="ignore"):  # values that are no numbers are told by `unreadable`
+            spread = float(array.std(dtype=np.float64))
         fact = {
             "layout": f"{image.channels} channel{'s' if image.channels > 1 else ''}, {image.space_dims}D"
             + (" with time" if image.has_time else ""),

@@ -13,7 +13,7 @@ import numpy as np
 from preceptor.core.cohort import Case
 from preceptor.core.errors import CohortError
 from preceptor.intake.description import channel_names, read_description
-from preceptor.intake.naming import case_key, data_absent, from_path, plain_view
+from preceptor.intake.naming import IMAGE_ABSENT, case_key, data_absent, from_path, plain_view
 
 
 class Decathlon:
@@ -91,9 +91,7 @@ class Decathlon:
         if self.test:
             listed += [self._sources(entry) for entry in description.get("test", [])]
         present = [each for each in listed if (self.cohort_root / each[0]).is_file()]
-        self.exclusions = (
-            [("the image file is absent", len(listed) - len(present))] if len(present) < len(listed) else []
-        )
+        self.exclusions = [(IMAGE_ABSENT, len(listed) - len(present))] if len(present) < len(listed) else []
         if listed and not present:
             raise data_absent(self.file)
         names = channel_names(description)

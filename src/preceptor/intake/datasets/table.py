@@ -13,7 +13,7 @@ import numpy as np
 from preceptor.core.cohort import ROLES, Case
 from preceptor.core.errors import CohortError
 from preceptor.intake.frame_folder import evenly_timed_source
-from preceptor.intake.naming import case_key, data_absent
+from preceptor.intake.naming import IMAGE_ABSENT, case_key, data_absent
 from preceptor.intake.sheet import RESERVED, plain, read_sheet, require_columns, same
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Table:
             }
             if row["_images"]:
                 rows.append(row)
-        self._exclude("the image file is absent", len(table) - len(rows))
+        self._exclude(IMAGE_ABSENT, len(table) - len(rows))
         return rows
 
     def _timed(self, source: str, row: Mapping[str, Any]) -> str:
