@@ -23,8 +23,8 @@ _OUTLINES = np.array([[255, 176, 0], [86, 180, 233], [204, 121, 167], [0, 158, 1
 #: Tiles side by side: about so many, and no more than that where a case has many views.
 _ACROSS, _WIDEST = 6, 8
 
-#: Letters of a caption's line.
-_LETTERS = 34
+#: Pixels that a caption's letter takes.
+_LETTER_PX = 6.4
 
 
 def write_contact_sheet(order: Order, path: Path, side: int = 220) -> Path:
@@ -44,7 +44,10 @@ def write_contact_sheet(order: Order, path: Path, side: int = 220) -> Path:
     from PIL import Image as Pillow
     from PIL import ImageDraw, ImageFont
 
-    tiles = list(_tiles(order, side))
+    tiles = [
+        (views, picture, [line[: int(side / _LETTER_PX)] for line in told])
+        for views, picture, told in _tiles(order, side)
+    ]
     views = max(number for number, _, _ in tiles)
     across = min(len(tiles), views * max(1, _ACROSS // views) if views <= _WIDEST else _WIDEST)
     font, lines = ImageFont.load_default(size=12), max(len(caption) for _, _, caption in tiles)
@@ -79,7 +82,7 @@ def _tiles(order: Order, side: int) -> Iterator[tuple[int, np.ndarray, list[str]
 
 
 def _told(values: Mapping[str, Any]) -> list[str]:
-    return [f"{name}: {value}"[:_LETTERS] for name, value in values.items()]
+    return [f"{name}: {value}" for name, value in values.items()]
 
 
 def _tile(image: Image, truth: list[Image], side: int) -> np.ndarray:
