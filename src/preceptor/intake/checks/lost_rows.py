@@ -42,7 +42,7 @@ class LostRows:
             return []
         return [
             Problem(
-                f"{lost} row{'s name' if lost > 1 else ' names'} an image that is not there, and {len(cohort)} cases remain",
+                f"{lost} row{'s name' if lost > 1 else ' names'} an image that is not there, and {len(cohort)} remain",
                 "cohort",
                 "an image for each row",
                 "fetch the images, or drop the rows and say why",

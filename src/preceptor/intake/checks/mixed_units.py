@@ -93,7 +93,8 @@ class MixedUnits:
         ratio = float(np.median(high) / np.median(low))
         factor = min(_FACTORS, key=lambda each: abs(np.log(each / ratio)))
         most, other = (high, low * factor) if len(high) >= len(low) else (low, high / factor)
-        fits = most.min() <= np.median(other) <= most.max()
+        # A column as wide as the factor itself has gaps of its own.
+        fits = most.min() <= np.median(other) <= most.max() and most.max() / most.min() < factor**0.8
         if abs(ratio / factor - 1) > _NEAR or not fits:
             return []
         odd = keys[:cut] if len(low) < len(high) else keys[cut:]
