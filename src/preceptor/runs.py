@@ -348,7 +348,7 @@ class Run:
         """The cohort on the prepared grid. Process 0 prepares; the others find it done."""
         from .deliver.segmenting import bundle_segmenter
         from .prepare.segmenter import open_bundles_with
-        from .prepare.store import prepare
+        from .prepare.store import prepare, side_by_side
 
         open_bundles_with(bundle_segmenter)
         if not self.fabric.is_global_zero:
@@ -359,6 +359,7 @@ class Run:
             self.task,
             self.folder / "prepared",
             fit_on=cohort.with_role("train"),
+            workers=side_by_side(),
             progress=lambda done, total: self.journal.bar("preparing", done, total),
         )
         if self.fabric.is_global_zero:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -305,3 +310,56 @@ def test_many_cases_leave_no_file_open(tmp_path):
             assert len(os.listdir("/proc/self/fd")) <= before + 2
     finally:
         module._MOST_OPEN = most
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from tests.prepare.cases import Structures, volumes
+from tests.prepare.test_store import slow_steps
+from preceptor.prepare.store import prepare
+cohort = volumes(Path({folder!r}), ((40, 44, 36),) * 12)
+prepare(cohort, slow_steps(), Structures(), cohort.root / "prepared", fit_on=(), workers=2,
+        progress=lambda done, total: print(done, flush=True))
+"""
+
+
+class Slow:
+    """Takes its time."""
+
+    def draw(self, rng, sample):
+        time.sleep(0.1)
+        return Intensity(lambda image: image)
+
+
+def slow_steps():
+    return [Slow()]
+
+
+def test_processes_side_by_side_killed_half_way_lose_nothing_that_was_done(tmp_path):
+    script = _KILLED.format(tests=str(Path(__file__).parents[2]), folder=str(tmp_path))
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) >= 4:
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "prepared").glob("*.safetensors")}
+    assert 4 <= len(before) < 12 and all(PreparedCase.is_whole(tmp_path / "prepared" / name) for name in before)
+    told = []
+    cohort = volumes(tmp_path, ((40, 44, 36),) * 12)
+    again = prepare(
+        cohort, slow_steps(), Structures(), tmp_path / "prepared", fit_on=(), progress=lambda *at: told.append(at)
+    )
+    assert told[0] == (len(before) + 1, 12) and told[-1] == (12, 12)
+    assert all(
+        path.stat().st_mtime_ns == before.get(path.name, path.stat().st_mtime_ns) for path in again.folder.iterdir()
+    )

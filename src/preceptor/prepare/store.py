@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -35,6 +37,8 @@ __all__ = ["Store", "prepare", "prepare_sample"]
 
 #: Changes whenever preparation gives other bytes for the same steps.
 _VERSION = 3
+#: Memory that preparing a case may take: a volume of 512 x 512 x 300 takes about so much.
+_MB_TO_PREPARE = 2048
 #: Mapped files a process keeps open: each costs a file handle, of which it may have about a thousand.
 _MOST_OPEN = 256
 
@@ -205,16 +209,43 @@ def _each(
             _prepare_case(root, case, steps, task, folder / name)
             yield
         return
-    with ProcessPoolExecutor(min(workers, len(todo))) as pool:
-        tasks: list[Future[None]] = [
-            pool.submit(_prepare_case, root, case, steps, task, folder / name) for name, case in todo.items()
-        ]
+    # What is the same for all is handed over once; forked processes inherit it, so it need not be written and read.
+    kinds = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if "fork" in kinds else None)
+    same = (root, steps, task, folder)
+    with ProcessPoolExecutor(min(workers, len(todo)), context, initializer=_begin, initargs=same) as pool:
+        tasks: list[Future[None]] = [pool.submit(_prepare_one, name, case) for name, case in todo.items()]
         try:
             for each in as_completed(tasks):
                 yield each.result()
         finally:
             for each in tasks:
                 each.cancel()
+
+
+_given: tuple[Path, Sequence[Transform], Task, Path]
+
+
+def _begin(root: Path, steps: Sequence[Transform], task: Task, folder: Path) -> None:
+    import torch
+
+    global _given
+    _given = root, steps, task, folder
+    torch.set_num_threads(1)  # there are as many processes as cores
+
+
+def _prepare_one(name: str, case: Case) -> None:
+    root, steps, task, folder = _given
+    _prepare_case(root, case, steps, task, folder / name)
+
+
+def side_by_side() -> int:
+    """How many processes may prepare: one a core, each with 2 GB of memory; 0 where they can't be forked (Windows, macOS)."""
+    if sys.platform != "linux":
+        return 0
+    cores = len(os.sched_getaffinity(0))
+    most = min(cores, int(2 * _half_of_the_memory_mb() / _MB_TO_PREPARE))
+    return most if most > 1 else 0
 
 
 def _prepare_case(root: Path, case: Case, steps: Sequence[Transform], task: Task, path: Path) -> None:
