@@ -1412,3 +1412,12 @@ MUTANTS += [
     Mutant("I12.11", "intake.checks.label_columns", "_RARER = 10", "_RARER = 1000"),
     Mutant("I12.11", "intake.crops", "sign * step * move", "0 * move"),
 ]
+MUTANTS += [
+    Mutant("P5.4", "intake.annotations.dicom_seg", "np.float32(dataset.MaximumFractionalValue)", "np.float32(1000)"),
+    Mutant(
+        "P5.4",
+        "intake.annotations.dicom_seg",
+        "return unpack_bits(dataset.PixelData, frames, rows, columns)",
+        "return np.stack([unpack_bits(dataset.PixelData[i * -(-rows * columns // 8) :] + bytes(1), 1, rows, columns)[0] for i in range(frames)])",
+    ),
+]

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from preceptor.core.errors import CohortError
+from preceptor.core.errors import CohortError, PrepareError
 from preceptor.intake.annotations.coco import read_coco, write_coco
+from preceptor.intake.annotations.dicom_seg import read_segmentation, read_segments
 from preceptor.intake.annotations.mdai import read_mdai, write_mdai
 from preceptor.intake.annotations.painting import as_geometry, as_mask, as_rings
 from preceptor.intake.annotations.record import Annotation, Annotations, from_table, joined
@@ -234,3 +235,25 @@ def test_the_table_between_gives_every_annotation_back(tmp_path):
     broken = found.table().assign(geometry="[[1]]")
     with pytest.raises(CohortError, match="does not fit its kind"):
         from_table(broken)
+
+
+@pytest.mark.answer("P5.4")
+def test_segmentations_of_the_zoo(shared_data):
+    files = shared_data("dicom_zoo") / "files"
+    binary = read_segments(files / "002_seg_image_ct_binary.dcm").arrays["first segment"]
+    assert binary.shape == (16, 16, 3) and binary.sum() == 638
+    fractional = read_segments(files / "003_seg_image_ct_binary_fractional.dcm").arrays["first segment"]
+    assert fractional.max() == 1 and np.array_equal(fractional == 1, binary)
+    partly = read_segmentation(files / "006_seg_image_ct_true_fractional.dcm")
+    assert "fractions" in partly.notes[0]
+    # Frames of 510 x 510 do not end at a byte; of the same liver, packed and as JPEG 2000.
+    packed = read_segments(files / "179_liver_nonbyte_aligned.dcm").arrays["Liver"]
+    assert packed.sum() == 107098
+    assert np.array_equal(packed, read_segments(files / "181_liver_nonbyte_aligned_j2k.dcm").arrays["Liver"])
+    assert np.array_equal(packed, read_segments(files / "028_liver.dcm").arrays["Liver"][:510, :510])
+    for name, told in (
+        ("009_seg_image_sm_control_labelmap_palette_color", "of a slide"),
+        ("272_liver_1frame", "describes"),
+    ):
+        with pytest.raises(PrepareError, match=told):
+            read_segments(files / f"{name}.dcm")

@@ -50,9 +50,10 @@ def as_mask(row: Annotation, shape: Sequence[int]) -> np.ndarray:
     raise ValueError(f"a {row.kind} covers no area of {len(shape)} axes")
 
 
-def as_geometry(mask: np.ndarray) -> dict[str, Any]:
-    """A mask's geometry: its shape and run lengths."""
-    return {"shape": list(mask.shape), "counts": run_lengths(mask)}
+def as_geometry(mask: np.ndarray, affine_mm: np.ndarray | None = None) -> dict[str, Any]:
+    """A mask's geometry: its shape and run lengths, and where a volume lies."""
+    geometry: dict[str, Any] = {"shape": list(mask.shape), "counts": run_lengths(mask)}
+    return geometry if affine_mm is None else {**geometry, "affine_mm": np.asarray(affine_mm).tolist()}
 
 
 def as_rings(mask: np.ndarray) -> list[list[Any]]:

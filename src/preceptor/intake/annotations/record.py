@@ -36,7 +36,8 @@ class Annotation:
         kind: ``none`` is said of the whole case, series or image.
         geometry: By kind. ``none``: None. ``point``: ``[x, y]``. ``line``: ``[[x, y], …]``. ``box``: ``[[x, y], [x, y]]``, its
             lowest and highest edge. ``polygon``: rings in the order they are painted, ``[["add" | "cut", [[x, y], …]], …]``.
-            ``mask``: ``{"shape": [x, y(, z)], "counts": run lengths}``, see `preceptor.maths.run_lengths`.
+            ``mask``: ``{"shape": [x, y(, z)], "counts": run lengths}``, see `preceptor.maths.run_lengths`; of a volume with
+            ``affine_mm``, 4x4 from voxels to RAS+ millimetres, where it is known.
         reader: Who said it, by a code; None where the format does not tell.
         scope: What it is said of.
         series, image: Identifiers of the series and the image, where it is said of one.
@@ -213,7 +214,12 @@ def checked(kind: str, geometry: Any) -> Any:
         size *= each
     if not 2 <= len(shape) <= 3 or min(shape) < 1 or min(counts, default=0) < 0 or sum(counts) != size:
         raise ValueError
-    return {"shape": shape, "counts": counts}
+    if "affine_mm" not in geometry:
+        return {"shape": shape, "counts": counts}
+    affine_mm = [[float(each) for each in line] for line in geometry["affine_mm"]]
+    if [len(line) for line in affine_mm] != [4, 4, 4, 4]:
+        raise ValueError
+    return {"shape": shape, "counts": counts, "affine_mm": affine_mm}
 
 
 def _place(values: Any) -> list[float]:
