@@ -132,7 +132,7 @@ def read_pixels(path: Path) -> Dataset:
     """The file with its pixels, still encoded.
 
     Raises:
-        PrepareError: It is damaged, or has no integer pixels.
+        PrepareError: It is damaged, or its pixels are cut short.
     """
     from pydicom import dcmread
 
@@ -140,11 +140,11 @@ def read_pixels(path: Path) -> Dataset:
         dataset = dcmread(path)
         if not dataset.get("PixelData"):
             raise PrepareError(
-                "the file holds no pixels, or none that are integers",
+                "the file's pixel data has no end: the file is cut short",
                 where=safe_name(path),
-                expected="Pixel Data",
-                remedy="export the image with its pixels",
-                code="no_image",
+                expected="a whole image",
+                remedy="copy or export the file again",
+                code="truncated",
             )
         return dataset
 

@@ -137,6 +137,22 @@ def read_part(folder: Path, part: str, *, is_label: bool = False) -> Image:
     Raises:
         PrepareError: The folder holds no such part, or it makes no image.
     """
+    loaded, wanted, key = _find(folder, part)
+    with guarded(folder):
+        return _read(loaded, wanted, key, is_label)
+
+
+def part_files(folder: Path, part: str) -> list[Path]:
+    """The files of an image that `scan` named ``folder::part``, in order of name.
+
+    Raises:
+        PrepareError: The folder holds no such part.
+    """
+    loaded, wanted, _ = _find(folder, part)
+    return [loaded.files[number] for number in wanted.files]
+
+
+def _find(folder: Path, part: str) -> tuple[_Loaded, Part, str]:
     key, _, number = part.partition(".")
     place = int(number) - 1 if number.isdigit() else 0
     stamp = max(Path(each).stat().st_mtime_ns for each, _, _ in os.walk(folder))
@@ -144,9 +160,9 @@ def read_part(folder: Path, part: str, *, is_label: bool = False) -> Image:
         if series_key(identity) == key:
             with guarded(folder):
                 loaded = _load(files, key)
-                wanted = [each for each in loaded.parts if not each.is_localizer] or loaded.parts
-                if place < len(wanted):
-                    return _read(loaded, wanted[place], key, is_label)
+            wanted = [each for each in loaded.parts if not each.is_localizer] or loaded.parts
+            if place < len(wanted):
+                return loaded, wanted[place], key
     raise PrepareError(
         f"the folder holds no part '{part}'",
         where=safe_name(folder),

@@ -97,7 +97,7 @@ def _cosines(plane: Placement) -> tuple[np.ndarray, np.ndarray]:
         )
     if min(plane.spacing_mm) <= 0:
         raise _refusal("the pixel spacing is not above 0", 0, "millimetres above 0", "repair it", "spacing")
-    return row, column
+    return row / lengths[0], column / lengths[1]  # files write few digits, and the spacing is a length of its own
 
 
 def _repeats(series: Sequence[Placement], along: np.ndarray) -> tuple[np.ndarray, str]:
