@@ -201,3 +201,77 @@ def test_numbers_are_spread_by_their_quintiles():
     made = split(cohort, {"train": 0.5, "test": 0.5, "stratify": "age"}, 3)
     for low in range(0, 100, 20):
         assert sum(low <= case.fields["age"] < low + 20 for case in made.with_role("test")) == 10
+
+
+# ------------------------------------------------------------------ by field and by time
+
+
+def seen(*rows):
+    """``(patient, day, site)`` of each case."""
+    return Cohort(
+        tuple(
+            Case(f"c{n:02d}", {}, patient, fields={"day": day, "site": site})
+            for n, (patient, day, site) in enumerate(rows)
+        ),
+        Path(),
+    )
+
+
+@FAST
+@given(cohorts(), st.integers(0, 99))
+def test_a_split_by_site_parts_neither_a_site_nor_a_person(cohort, seed):
+    try:
+        made = split(cohort, {"by": "site", "train": 0.5, "test": 0.5}, seed)
+    except CohortError as error:
+        assert error.problem.code in ("too_few_clusters", "by_absent")
+        return
+    for of in (lambda case: case.cluster, lambda case: case.fields.get("site")):
+        roles = defaultdict(set)
+        for case in made:
+            roles[of(case)].add(case.role)
+        assert all(len(each) == 1 for each in roles.values())
+
+
+def test_a_field_that_no_case_has_is_refused():
+    with pytest.raises(CohortError) as caught:
+        split(seen(("a", 1, "n"), ("b", 2, "s")), {"by": "sites", "train": 0.5, "test": 0.5}, 0)
+    assert caught.value.problem.code == "by_absent" and "day, site" in caught.value.problem.expected
+
+
+def test_the_latest_are_tested_and_nobody_seen_before():
+    rows = [(f"p{n}", f"2020-{1 + n:02d}-15", "n") for n in range(10)]
+    rows += [("p1", "2021-01-01", "n"), ("p9", "2021-01-02", "n")]  # p1 comes back, p9 was tested before
+    made = split(seen(*rows), {"time": "day", "train": 0.5, "tune": 0.25, "test": 0.25}, 0)
+    roles = {case.key: case.role for case in made}
+    assert [roles.get(f"c{n:02d}") for n in range(12)] == ["train"] * 6 + ["tune"] * 3 + ["test", None, "test"]
+    assert "c10" not in roles and made.exclusions == (("seen before, in an earlier role", 1),)
+    assert split(seen(*rows), {"time": "day", "train": 0.5, "tune": 0.25, "test": 0.25}, 7) == made, "no chance in it"
+
+
+@FAST
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 40)), min_size=6, max_size=60), st.floats(0.2, 0.8))
+def test_every_test_case_is_later_than_every_training_case(rows, share):
+    cohort = seen(*((f"p{person}", moment, "n") for person, moment in rows))
+    try:
+        made = split(cohort, {"time": "day", "train": share, "test": 1 - share}, 0)
+    except CohortError as error:
+        assert error.problem.code == "too_few_times"
+        return
+    train, test = ([case.fields["day"] for case in made.with_role(role)] for role in ("train", "test"))
+    assert not train or not test or max(train) < min(test)
+    assert len(made) + sum(number for _, number in made.exclusions) == len(cohort)
+
+
+def test_a_time_nobody_can_read_is_refused():
+    for value, code in ((None, "time_unknown"), ("soon", "time_unknown"), ("2020-01-01", "too_few_times")):
+        with pytest.raises(CohortError) as caught:
+            split(seen(*((f"p{n}", value, "n") for n in range(6))), {"time": "day", "train": 0.5, "test": 0.5}, 0)
+        assert caught.value.problem.code == code
+
+
+def test_prospective_cases_and_an_external_site():
+    rows = [(f"p{n}", n, "south" if n % 5 == 0 else "north") for n in range(20)]
+    settings_ = {"time": "day", "train": 0.75, "test": 0.25, "external": {"site": ["south"]}}
+    made = split(seen(*rows), settings_, 0)
+    assert {case.fields["site"] for case in made.with_role("external")} == {"south"}
+    assert [case.fields["day"] for case in made.with_role("test")] == [16, 17, 18, 19]

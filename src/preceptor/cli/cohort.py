@@ -132,6 +132,7 @@ def split(
     test: float = 0.2,
     stratify: str | None = None,
     by: str = "patient",
+    time: str | None = None,
     seed: int = 0,
     as_json: console.Json = False,
 ) -> None:
@@ -148,7 +149,9 @@ def split(
     stratify
         Label or field to spread evenly.
     by
-        patient, or image.
+        patient, image, or a field such as site, which is dealt whole.
+    time
+        Field of dates: the earliest are trained on, the latest tested.
     seed
         Of the split.
     """
@@ -156,7 +159,7 @@ def split(
     from preceptor.recipe.check_roles import check_split
 
     settings: dict[str, Any] = {"by": by, "train": train, "tune": tune, "calibrate": calibrate, "test": test}
-    settings |= {"stratify": stratify, "adapt": None, "external": None, "given": False}
+    settings |= {"stratify": stratify, "time": time, "adapt": None, "external": None, "given": False}
     check_split(settings)
     _new(out)
     made = api.split_cohort(source, settings, seed, out)

@@ -17,6 +17,7 @@ import numpy as np
 from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import CohortError
 
+from .columns import day_of, number_of
 from .sheet import plain, same
 
 SHARES = ("train", "tune", "calibrate", "test")
@@ -31,7 +32,9 @@ def split(cohort: Cohort, settings: Mapping[str, Any], seed: int) -> Cohort:
         cohort: Roles it may have are dealt anew, unless ``given``.
         settings: ``{train, tune, calibrate, test}`` shares of the cases; ``stratify`` a label or field; ``external``
             and ``adapt`` as ``{field: [values]}``: cases with such a value get that role, and the other cases of the
-            same people are excluded and counted; ``by`` patient or image; ``given: true`` keeps the roles as they are.
+            same people are excluded and counted; ``by`` patient, image or a field such as site, which then is dealt
+            whole; ``time`` a field of dates or numbers, in whose order the shares are cut; ``given: true`` keeps the
+            roles as they are.
         seed: Of the dealing.
 
     Returns:
@@ -39,7 +42,7 @@ def split(cohort: Cohort, settings: Mapping[str, Any], seed: int) -> Cohort:
 
     Raises:
         CohortError: A split by image would part a patient's images, given roles do, a held-out value or a column does
-            not occur, or there are fewer clusters than roles.
+            not occur, a time is missing or can't be read, or there are fewer clusters (or values, or times) than roles.
 
     Source: Sechidis, Tsoumakas & Vlahavas 2011, On the stratification of multi-label data.
     """
@@ -52,7 +55,17 @@ def split(cohort: Cohort, settings: Mapping[str, Any], seed: int) -> Cohort:
     cohort = _hold_out(cohort, {role: settings.get(role) or {} for role in _HELD_OUT})
     shares = {role: float(settings.get(role) or 0) for role in SHARES}
     free = [case for case in cohort if case.role is None]
-    roles = _deal(_units(free), shares, seed, _classes(cohort, free, settings.get("stratify")))
+    if settings.get("time"):
+        return _cut_by_time(cohort, free, shares, str(settings["time"]))
+    by = settings.get("by", "patient")
+    if by not in ("patient", "image") and all(_value(case, by) is None for case in free):
+        raise CohortError(
+            f"no case has '{by}', by which the split is to be dealt",
+            expected=f"patient, image, or one of {', '.join(sorted({name for case in cohort for name in case.fields}))}",
+            code="by_absent",
+        )
+    units = _units(free, None if by in ("patient", "image") else by)
+    roles = _deal(units, shares, seed, _classes(cohort, free, settings.get("stratify")))
     return _with_roles(cohort, roles)
 
 
@@ -182,6 +195,41 @@ def _hold_out(cohort: Cohort, wanted: Mapping[str, Mapping[str, Iterable[Any]]])
     return cohort.with_cases(replace(case, role=roles.get(case.key)) for case in cohort)
 
 
+def _cut_by_time(cohort: Cohort, free: Sequence[Case], shares: Mapping[str, float], field: str) -> Cohort:
+    """Train first, then tune, calibrate and test, in the order of time; equal times stay together.
+
+    A person keeps the role of their first case. Later cases of the same person in a later role are excluded: in a
+    prospective study those tested are people the model has not met.
+    """
+    times = {case.key: _moment(_value(case, field)) for case in free}
+    unknown = [key for key, time in times.items() if time is None]
+    if unknown:
+        raise CohortError(
+            f"{len(unknown)} cases have no '{field}' that can be read as a date or a number: {', '.join(unknown[:5])}",
+            expected="a date such as 2021-03-04, or a number, for every case",
+            remedy="fill the column, or leave these cases out of the cohort",
+            code="time_unknown",
+        )
+    moments = np.array(sorted(time for time in times.values() if time is not None))
+    wanted = [role for role in SHARES if shares[role] > 0]
+    ends = np.cumsum([shares[role] for role in wanted]) / sum(shares[role] for role in wanted) * len(moments)
+    # A share ends between two moments, never within one.
+    limits = [float(moments[min(int(round(end)), len(moments)) - 1]) for end in ends]
+    roles = {key: wanted[int(np.searchsorted(limits, time))] for key, time in times.items() if time is not None}
+    if set(roles.values()) != set(wanted):
+        raise CohortError(
+            f"the times in '{field}' are too few to be cut into {len(wanted)} parts ({', '.join(wanted)})",
+            expected="different times on the two sides of each cut",
+            remedy="name a finer column, or ask for fewer parts",
+            code="too_few_times",
+        )
+    first: dict[str, str] = {}
+    for case in sorted(free, key=lambda case: (times[case.key], case.key)):
+        first.setdefault(case.cluster, roles[case.key])
+    again = {case.key for case in free if roles[case.key] != first[case.cluster]}
+    return _with_roles(_without(cohort, again, "seen before, in an earlier role"), roles)
+
+
 def _units(cases: Sequence[Case], field: str | None = None) -> list[list[Case]]:
     """What is dealt as one: a cluster, or clusters that share a value of `field`. In an order of their own."""
     leader: dict[str, str] = {}
@@ -284,6 +332,11 @@ def _with_roles(cohort: Cohort, roles: Mapping[str, str]) -> Cohort:
 
 def _without(cohort: Cohort, keys: Collection[str], reason: str) -> Cohort:
     return cohort.select(lambda case: case.key not in keys, reason)
+
+
+def _moment(value: Any) -> float | None:
+    day = day_of(value)
+    return number_of(value) if day is None else day
 
 
 def _value(case: Case, name: str) -> Any:

@@ -31,7 +31,7 @@ def check_shares(split: Mapping[str, Any], report: Report) -> None:
     shares = {role: split[role] for role in SHARES}
     total = sum(shares.values())
     if split.get("given"):
-        if total or split["adapt"] or split["external"] or split["stratify"]:
+        if total or split["adapt"] or split["external"] or split["stratify"] or split.get("time"):
             report.add(
                 ("split",),
                 "the split keeps the roles that are given and deals roles as well",
@@ -61,6 +61,14 @@ def check_shares(split: Mapping[str, Any], report: Report) -> None:
     if shares["train"] == 0:
         report.add(
             ("split", "train"), "no case is dealt to train", expected="a share above 0 for train", code="split_no_train"
+        )
+    if split.get("time") and (split["stratify"] or split["by"] != "patient"):
+        report.add(
+            ("split", "time"),
+            f"the split by time leaves nothing to {'stratify' if split['stratify'] else 'deal by ' + str(split['by'])}",
+            expected="`time` with shares, and patients kept together",
+            remedy="leave `stratify` and `by` out, or `time`",
+            code="split_time",
         )
     both = [
         (field, value)

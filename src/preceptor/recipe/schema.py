@@ -186,19 +186,24 @@ class Split:
     """Who sits in which role. Without this section the cases keep the roles their data set gives them.
 
     Args:
-        by: Whether patients (with every case merged into them) or single images are dealt out.
+        by: What is dealt out whole: ``patient`` (with every case merged into them), single images with ``image``, or a
+            field such as ``study`` or ``site``, no value of which then stands in two roles, nor does a patient.
         train, tune, calibrate, test: Shares of what is dealt; they add up to one.
         stratify: Label or field whose values should be spread evenly over the roles.
+        time: Field of dates or numbers: nothing is drawn, the earliest go to train and the latest to test, as in a
+            prospective study. Who was seen before is not tested on: the later cases of such people are excluded and
+            counted.
         adapt, external: ``{field: [values]}``: cases with such a value get this role before anything is dealt.
         given: Keep the roles that the data set gives, and refuse a person who stands in two.
     """
 
-    by: Literal["patient", "image"] = "patient"
+    by: str = "patient"
     train: Share = 0.0
     tune: Share = 0.0
     calibrate: Share = 0.0
     test: Share = 0.0
     stratify: str | None = None
+    time: str | None = None
     adapt: dict[str, list[Any]] | None = None
     external: dict[str, list[Any]] | None = None
     given: bool = False
