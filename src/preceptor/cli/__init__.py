@@ -35,6 +35,10 @@ VERBS = {
     "audit-phi": ("audit_phi:audit_phi", "Search every byte of a folder for names and numbers that must not be in it."),
     "convert": ("convert:convert", "Convert DICOM series to NIfTI, and tell what was not converted and why."),
     "tags": ("tags:tags", "Write what DICOM headers say to one table, units in the names of its columns."),
+    "annotations": (
+        "annotations:app",
+        "Convert annotations between formats; compare several readers, make a consensus.",
+    ),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
     "texture": ("texture:texture", "Which steps of a recipe wipe a planted texture out?"),
