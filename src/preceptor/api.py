@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .intake.deidentify.leak_audit import LeakAudit
     from .intake.scanning import Row, Scan
     from .intake.synthetic_table import SyntheticTable
+    from .intake.picture_cleaning import CleanedFile
     from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
@@ -1117,6 +1118,56 @@ def show_phantoms(
     text = BurnedText(burned_text, text_height_px, text_contrast) if burned_text else None
     order = Order(named_settings("phantoms", kind, set), cases, "nifti", seed, text)
     return write_contact_sheet(order, Path(path))
+
+
+def clean_pixels(
+    source: str | Path,
+    target: str | Path,
+    *,
+    review: str | Path | None = None,
+    modality: str = "",
+    fill: Literal["black", "local"] = "black",
+    tell: Callable[[str], None] | None = None,
+) -> list[CleanedFile]:
+    """Mask what is written in the pixels of images, into copies.
+
+    Args:
+        source: A folder of DICOM, PNG, JPEG, BMP or NIfTI files, or one file; nothing in it is changed.
+        target: Folder for the copies, which lies outside `source`.
+        review: A sheet to write, HTML, on which a person signs what was masked.
+        modality: Of files that do not say, as DICOM names it.
+        fill: ``black``, or ``local`` for the median of what surrounds each masked part.
+        tell: Called with a line for each file that is left out.
+
+    Returns:
+        A record for each file, those that were left out among them.
+
+    Raises:
+        MissingExtra: ``preceptor[ocr]`` is not installed.
+        RecipeError: There is no such source, or the target lies in it.
+    """
+    from .core.errors import safe_name
+    from .intake.picture_cleaning import clean_folder
+    from .intake.review_sheet import write_review_sheet
+
+    source, target = Path(source), Path(target)
+    inside = source.is_dir() and target.resolve().is_relative_to(source.resolve())
+    if not source.exists() or inside:
+        raise RecipeError(
+            "the cleaned copies would lie among the originals" if inside else "there is no such file or folder",
+            where=safe_name(target if inside else source),
+            expected="a folder of images, and another folder for the copies",
+            code="target_inside" if inside else "source_missing",
+        )
+    done = []
+    for each in clean_folder(source, target, modality=modality, fill=fill):
+        done.append(each)
+        if tell is not None and each.problem is not None:
+            tell(f"left out {safe_name(each.source)}: {each.problem.what}")
+    if review is not None:
+        found = [(str(each.source), each.findings) for each in done if each.findings is not None]
+        write_review_sheet(found, Path(review))
+    return done
 
 
 def packaged_recipe(name: str) -> Path:

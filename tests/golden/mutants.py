@@ -1421,3 +1421,16 @@ MUTANTS += [
         "return np.stack([unpack_bits(dataset.PixelData[i * -(-rows * columns // 8) :] + bytes(1), 1, rows, columns)[0] for i in range(frames)])",
     ),
 ]
+MUTANTS += [
+    Mutant("I3.1", "intake.text_detection", "and box.area <= most and not _is_blob(box, picture)", "or True"),
+    Mutant("I3.1", "intake.text_detection", "TextBox(self.corners + moves", "TextBox(self.corners - moves"),
+    Mutant("I3.1", "intake.text_detection", "[columns / size[0], rows / size[1]]", "[rows / size[1], 1.0]"),
+    Mutant("I3.1", "intake.text_detection", "moved = np.array([place[1], place[0]]", "moved = np.array([place[0], place[1]]"),
+    Mutant("I3.2", "intake.ultrasound_regions", "kept < 0.25 * declared", "kept <= 0"),
+    Mutant("I3.2", "intake.ultrasound_regions", "dataset.Columns - 1)", "dataset.Columns)"),
+    Mutant("I3.2", "intake.ultrasound_regions", "kind[1] not in (_TISSUE, _COLOUR_FLOW)", "False"),
+    Mutant("I3.2", "intake.ultrasound_regions", "mask[top : bottom + 1, left : right + 1]", "mask[top:bottom, left:right]"),
+    Mutant("I3.3", "maths.moving_sector", "high - low > levels", "high > levels"),
+    Mutant("I3.3", "maths.moving_sector", "return convex_hull(largest)", "return moving"),
+    Mutant("I3.3", "maths.moving_sector", "largest = parts == 1 + int(", "largest = parts >= 1 + 0 * int("),
+]

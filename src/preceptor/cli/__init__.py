@@ -40,6 +40,7 @@ VERBS = {
         "Convert annotations between formats; compare several readers, make a consensus.",
     ),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
+    "clean-pixels": (
     "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
     "texture": ("texture:texture", "Which steps of a recipe wipe a planted texture out?"),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),

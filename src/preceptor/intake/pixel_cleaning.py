@@ -133,7 +133,7 @@ def clean_pixels(
     views = displayed(decoded, cleaned)
     keep, outside, notes = _sector(cleaned, views[0]) if sector and modality in ("US", "IVUS", "") else (None, "", [])
     mask = np.zeros(decoded.shape[1:3], bool) if keep is None else ~keep
-    found = _found(views, mask, modality, rules)
+    found = found_in(views, mask, modality, rules)
     mask = mask | cover(mask.shape, found.text)
     was = str(cleaned.file_meta.TransferSyntaxUID)
     if mask.any():
@@ -154,8 +154,18 @@ def clean_pixels(
     )
 
 
-def _found(views: list[np.ndarray], outside: np.ndarray, modality: str, rules: TextRules | None) -> FoundText:
-    """The text in any picture of any view, with what is masked anyway made black first."""
+def found_in(views: list[np.ndarray], outside: np.ndarray, modality: str, rules: TextRules | None) -> FoundText:
+    """The text in any picture of any view.
+
+    Args:
+        views: Of each window ``(frame, row, column[, 3])`` uint8, see `displayed`.
+        outside: ``(row, column)`` bool: masked anyway, and made black before the search.
+        modality: As DICOM names it.
+        rules: Thresholds; by default the modality's.
+
+    Raises:
+        MissingExtra: ``preceptor[ocr]`` is not installed.
+    """
     text: list[TextBox] = []
     suspicious: list[TextBox] = []
     for view in views:

@@ -21,15 +21,16 @@ from preceptor.core.errors import MissingExtra, PrepareError
 #: A box over this share of the picture is no line of text: the detector now and then answers with the whole frame.
 LARGEST_SHARE = 0.3
 
-#: The shorter side that the first pass works at, and the longest side of anything that goes through the network: on
-#: larger pieces it misses the small letters that it finds on these.
+#: The shorter side that a picture is first searched at, and the longest side it may then have.
 _SIDE_PX, _LONGEST_PX = 736, 1280
 
-#: Pieces of the second pass, and how much of a piece its neighbour sees too, both in pixels of the network's input.
-_PIECE_PX, _OVERLAP_PX = 832, 128
+#: Pieces, and how much of a piece its neighbour sees too, both in pixels of the network's input. Where all of a picture
+#: looks a little like text, as trabecular bone does, letters are told from it in small pieces alone.
+_PIECE_PX, _OVERLAP_PX = 416, 128
 
-#: From this scale on the second pass is the smaller one.
-_ENLARGED = 1.4
+#: Scales of the second pass, over the whole picture, and of the third, in pieces, beside that of the first. Whether the
+#: network sees a line depends on its scale in no simple way, so that three see more than one.
+_SMALLER, _LARGER = 0.6, 1.25
 
 #: What is lower than this, in pixels of the picture, is no letter that anyone could read.
 _LOWEST_PX = 4.0
@@ -43,23 +44,27 @@ _BORDER_PX = 16
 
 @dataclass(frozen=True)
 class TextRules:
-    """From which score on a box is text.
+    """From which score on a box is text. A score is the mean probability over the box.
+
+    Anatomy seldom has a line's shape, so that a line needs less to be believed than a square.
 
     Args:
-        masked: Boxes of this score or more are text. A score is the mean probability over the box.
-        suspicious: Boxes from this score on are shown to the person who reviews, and are not masked.
+        line: Boxes twice as long as high, and either low beside the picture or four times as long as high.
+        other: All other boxes.
+        suspicious: From here on, boxes that are not masked are shown to the person who reviews.
         grown_px: How far boxes are grown on every side, in pixels of the picture.
-        grown_share: And how far besides, as a share of the box's height.
+        grown_share: And how far besides, as a share of the box's height: half of it across the line, all along it.
     """
 
-    masked: float = 0.5
-    suspicious: float = 0.35
+    line: float = 0.4
+    other: float = 0.75
+    suspicious: float = 0.5
     grown_px: float = 3.0
-    grown_share: float = 0.1
+    grown_share: float = 0.2
 
 
-#: Projections carry bone edges, tubes and letters of lead, which all look a little like text; slices carry next to none.
-RULES = {"CR": TextRules(0.55, 0.4), "DX": TextRules(0.55, 0.4), "MG": TextRules(0.55, 0.4)}
+#: Projections carry side markers and captions, one or two letters high as they are long: more is masked for nothing.
+RULES = dict.fromkeys(("CR", "DX", "MG"), TextRules(other=0.65))
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,9 @@ class TextBox:
         """The box with every side moved outward along its own axes."""
         across, down = self.corners[1] - self.corners[0], self.corners[3] - self.corners[0]
         wide, high = float(np.hypot(*across)), float(np.hypot(*down))
-        room = rules.grown_px + rules.grown_share * min(wide, high)
-        along, aside = across / max(wide, 1e-6) * room, down / max(high, 1e-6) * room
+        room = rules.grown_share * min(wide, high)
+        rooms = [rules.grown_px + (room if side == max(wide, high) else room / 2) for side in (wide, high)]
+        along, aside = across / max(wide, 1e-6) * rooms[0], down / max(high, 1e-6) * rooms[1]
         moves = np.stack([-along - aside, along - aside, along + aside, aside - along])
         return TextBox(self.corners + moves, self.score)
 
@@ -109,7 +115,7 @@ class FoundText:
 
     Args:
         text: Boxes to mask, already grown.
-        suspicious: Boxes that are perhaps text, and boxes too large for it: for a person to look at.
+        suspicious: Boxes that are perhaps text: for a person to look at.
     """
 
     text: tuple[TextBox, ...] = ()
@@ -117,10 +123,10 @@ class FoundText:
 
 
 def find_text(picture: np.ndarray, modality: str = "", rules: TextRules | None = None) -> FoundText:
-    """Find text: a pass over the whole picture, and one over pieces at twice that scale, for small letters.
+    """Find text: two passes over the whole picture, at two scales, and one over overlapping pieces, at a third.
 
-    Large pictures are made smaller for the first pass and searched as they are in the second. Boxes over 30 % of the
-    picture are dropped, and the picture is searched once more in other pieces.
+    Pictures of more than 736 pixels are made smaller for the first two; pieces are never. Boxes over 30 % of the picture,
+    and boxes too high for a line, are not masked: a picture would be lost to them. What they hold, the pieces find.
 
     Args:
         picture: ``(row, column)`` or ``(row, column, 3)`` uint8, as displayed.
@@ -146,23 +152,22 @@ def find_text(picture: np.ndarray, modality: str = "", rules: TextRules | None =
     colour = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
     most = LARGEST_SHARE * picture.shape[0] * picture.shape[1]
     found = [box for piece in _passes(colour) for box in _searched(*piece)]
-    if any(box.area > most for box in found):  # its text, if there is any, is then found in other pieces
-        scale = max(1.0, 1.5 * _PIECE_PX / max(colour.shape))
-        found += [box for piece in _pieces(colour, scale) for box in _searched(*piece)]
-    found = [box for box in found if box.height >= _LOWEST_PX]
-    fitting = [box for box in found if box.area <= most and not _is_blob(box, picture.shape)]
-    text = [box.grown(rules) for box in fitting if box.score >= rules.masked]
+    fitting = [box for box in found if box.height >= _LOWEST_PX and box.area <= most and not _is_blob(box, picture)]
+    text = [box.grown(rules) for box in fitting if box.score >= (rules.line if _is_line(box, picture) else rules.other)]
     covered = cover(picture.shape[:2], text)
-    doubtful = [box for box in fitting if rules.suspicious <= box.score < rules.masked and not _inside(box, covered)]
-    large = [box for box in found if box.score >= rules.masked and not any(box is each for each in fitting)]
-    return FoundText(tuple(text), tuple(doubtful + large))
+    doubtful = [box for box in fitting if box.score >= rules.suspicious and not _inside(box, covered)]
+    return FoundText(tuple(text), tuple(doubtful))
 
 
-def _is_blob(box: TextBox, shape: tuple[int, ...]) -> bool:
+def _is_line(box: TextBox, picture: np.ndarray) -> bool:
+    share, longer = box.height / min(picture.shape[:2]), box.area / box.height**2
+    return longer >= 4 or (longer >= 2 and share <= _HIGHEST_SHARE / 2)
+
+
+def _is_blob(box: TextBox, picture: np.ndarray) -> bool:
     """Whether a box is too high for a line of text, as boxes around anatomy are."""
-    sides = np.hypot(*(box.corners[1] - box.corners[0])), np.hypot(*(box.corners[3] - box.corners[0]))
-    share = box.height / min(shape[:2])
-    return bool(share > _HIGHEST_SHARE or (share > _HIGHEST_SHARE / 2 and max(sides) < 1.5 * box.height))
+    share, longer = box.height / min(picture.shape[:2]), box.area / box.height**2
+    return share > _HIGHEST_SHARE or (share > _HIGHEST_SHARE / 2 and longer < 1.5)
 
 
 def cover(shape: tuple[int, ...], boxes: Iterable[TextBox]) -> np.ndarray:
@@ -186,8 +191,8 @@ def _passes(colour: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int], f
     rows, columns = colour.shape[:2]
     whole = min(_SIDE_PX / min(rows, columns), _LONGEST_PX / max(rows, columns))
     yield colour, (0, 0), whole
-    # A small picture was enlarged enough: letters and their ground are then seen once more, smaller.
-    yield from _pieces(colour, max(1.0, 2 * whole if whole < _ENLARGED else 0.6 * whole))
+    yield colour, (0, 0), _SMALLER * whole
+    yield from _pieces(colour, max(1.0, _LARGER * whole))
 
 
 def _pieces(colour: np.ndarray, scale: float) -> Iterator[tuple[np.ndarray, tuple[int, int], float]]:
