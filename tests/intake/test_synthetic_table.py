@@ -9,7 +9,7 @@ import pandas
 import pytest
 
 from preceptor.cli import main
-from preceptor.core.errors import CohortError, Refusal
+from preceptor.core.errors import CohortError, RecipeError, Refusal
 from preceptor.intake import synthetic_table
 from preceptor.intake.synthetic_table import synthesise_table
 from preceptor.intake.table_columns import fit_columns
@@ -111,6 +111,15 @@ def test_no_value_of_one_person_is_kept():
     assert grade.categories == ("high", "medium", "low") or grade.categories == ("low", "medium", "high")
 
 
+def test_a_column_that_mixes_numbers_and_marks_is_left_out_and_says_why():
+    table = clinic()
+    table["marker"] = [f"{value:.3f}" if number % 4 else "<5" for number, value in enumerate(table["marker"].fillna(0))]
+    table["seen"] = pandas.date_range("2020-01-01", periods=len(table)).astype(str)
+    fitted, left_out = fit_columns(table, label="outcome")
+    assert "free text" in left_out["marker"] and "free text" in left_out["seen"] and "identifier" in left_out["patient"]
+    assert [column.name for column in fitted] == ["age", "grade", "sex", "outcome"]
+
+
 def test_a_table_in_which_everybody_is_somebody_is_refused(tmp_path):
     coarse = pandas.DataFrame({"a": ["x", "y"] * 100, "b": ["u", "u", "v", "v"] * 50})
     coarse.to_csv(tmp_path / "real.csv", index=False)
@@ -140,6 +149,8 @@ def test_labels_without_classes_are_refused(tmp_path):
     clinic().to_csv(tmp_path / "real.csv", index=False)
     with pytest.raises(CohortError, match="no classes"):
         synthesise_table(tmp_path / "real.csv", tmp_path / "out", label="age")
+    with pytest.raises(RecipeError, match="0 rows"):
+        synthesise_table(tmp_path / "real.csv", tmp_path / "out", rows=0)
     with pytest.raises(CohortError, match="no column 'outcom'"):
         synthesise_table(tmp_path / "real.csv", tmp_path / "out", label="outcom")
 

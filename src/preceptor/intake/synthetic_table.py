@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from preceptor.core.errors import CohortError, Refusal, safe_name
+from preceptor.core.errors import CohortError, RecipeError, Refusal, safe_name
 from preceptor.core.files import write_aside
 from preceptor.core.plain import finite
 from preceptor.maths.gaussian_copula import correlation_matrix, draw_uniforms
@@ -79,10 +79,13 @@ def synthesise_table(
         The table. The same order again finds what lies there.
 
     Raises:
+        RecipeError: No row is asked for.
         CohortError: The source is no table, holds too few rows, or the folder holds something else.
         Refusal: Rows can't help repeating real ones, or keep nearer to those they were learnt from than chance allows.
     """
     source, folder = Path(source), Path(folder)
+    if rows is not None and rows < 1:
+        raise RecipeError(f"{rows} rows can't be made up", expected="one at least", code="no_rows")
     table = _read(source, label, patient)
     patient = patient or ("patient" if "patient" in table else None)
     settings = {
@@ -98,6 +101,7 @@ def synthesise_table(
         return there
     training, holdout, patients = _parted(table, patient, seed)
     columns, left_out = fit_columns(training, {*leave_out, *([patient] if patient else ())}, label)
+    left_out |= {patient: "it says whose row it is"} if patient else {}
     if not columns:
         raise CohortError(
             "no column can be made up",

@@ -20,6 +20,9 @@ LEAST = 5
 #: More categories than this are free text or identifiers; so few distinct numbers are categories.
 _MOST_CATEGORIES, _FEW_NUMBERS = 30, 10
 
+#: Categories that several people share must hold this share of the known rows, or the column is something else.
+_COVERED = 0.8
+
 _IDENTIFIER = re.compile(r"(^|[_\W])(id|key|name|patient|mrn|uid|role|group|date|birthdate|dob|zip|postcode)($|[_\W])")
 
 
@@ -124,10 +127,10 @@ def _fit(values: pandas.Series, order_by: tuple[pandas.Series, list[Any]] | None
         shares, knots = grouped_knots(numbers, LEAST)
         return TableColumn(str(values.name), None, shares, knots, _decimals(numbers), gaps)
     categories = _categories(values, None if is_number else order_by)
-    if len(categories) > _MOST_CATEGORIES or not categories:
-        return "free text or identifiers: too many values, or none that several people share"
-    counts = pandas.Series([_plain(value) for value in known]).value_counts()
+    counts = pandas.Series([_plain(value) for value in known], dtype=object).value_counts()
     sizes = np.array([counts[value] for value in categories], float)
+    if len(categories) > _MOST_CATEGORIES or sizes.sum() < _COVERED * len(known):
+        return "free text or identifiers: too many values, or too few that several people share"
     return TableColumn(str(values.name), tuple(categories), sizes / sizes.sum(), np.empty(0), 0, gaps)
 
 
