@@ -1134,31 +1134,6 @@ MUTANTS += [
     ),
     Mutant("I6.4", "prepare.enlarge", "{trained} x (1 + {copies})", "{trained} x {copies}"),
 ]
-# Windows of grey values.
-MUTANTS += [
-    Mutant(
-        "I1.3", "maths.display_window", "(values - (centre - 0.5)).div_(width - 1)", "(values - centre).div_(width - 1)"
-    ),
-    Mutant(
-        "I1.3",
-        "maths.display_window",
-        "(values - (centre - 0.5)).div_(width - 1)",
-        "(values - (centre - 0.5)).div_(width)",
-    ),
-    Mutant("I1.3", "maths.display_window", "(values > centre - 0.5)", "(values > centre)"),
-    Mutant("I1.3", "maths.display_window", "centre) * (4 / width)", "centre) * (2 / width)"),
-    Mutant(
-        "I1.3",
-        "maths.display_window",
-        "(values - (centre - width / 2)).div_(width).clamp_(0, 1)",
-        "(values - (centre - width / 2)).div_(width)",
-    ),
-    Mutant("I1.3", "intake.voi", '_FUNCTIONS = {"": "linear"', '_FUNCTIONS = {"": "linear_exact"'),
-    Mutant("I1.3", "intake.voi", "centres[0], widths[0]", "centres[-1], widths[-1]"),
-    Mutant("I1.3", "intake.voi", ' + (1 if function == "linear" else 0)', ""),
-    Mutant("I1.3", "intake.voi", "        if inverts(header):\n", "        if False:\n"),
-    Mutant("I1.3", "intake.voi", "stored[0] * plane.slope + plane.intercept", "stored[0]"),
-]
 
 # Brains in made heads.
 MUTANTS += [
@@ -1189,29 +1164,6 @@ MUTANTS += [
     ),
     Mutant("I5.10", "prepare.segmenter", "path.write_bytes(bundle)", "path.touch()"),
 ]
-
-# Frame rates of clips.
-MUTANTS += [
-    Mutant("P1.10", "maths.frame_times", "(len(times_s) - 1) / (times_s[-1]", "len(times_s) / (times_s[-1]"),
-    Mutant(
-        "P1.10",
-        "maths.frame_times",
-        "np.interp(there_s, times_s, np.arange(len(times_s)))",
-        "there_s * mean_rate_hz(times_s)",
-    ),
-    Mutant("P1.10", "maths.frame_times", "* rate_hz + _SLACK) + 1", "* rate_hz + _SLACK) + 2"),
-    Mutant(
-        "P1.10", "prepare.transforms.frame_rate", '"nearest" if mask.is_label else self.interpolate', "self.interpolate"
-    ),
-    Mutant(
-        "I5.9",
-        "maths.frame_times",
-        "late < early - _SLACK * np.diff(times_s).min()",
-        "late <= early + _SLACK * np.diff(times_s).min()",
-    ),
-    Mutant("I5.9", "maths.frame_times", "/ 1000", "/ 1024"),
-    Mutant("I5.9", "prepare.clips", "or (np.diff(found) <= 0).any()", "or (np.diff(found) < 0).any()"),
-]
 # N4.
 MUTANTS += [
     Mutant("P1.1", "prepare.transforms.n4", "picture / torch", "picture * torch"),
@@ -1236,6 +1188,29 @@ MUTANTS += [
         "corrector.GetLogBiasFieldAsImage(image))",
     ),
     Mutant("I5.4", "prepare.bias_correction", "[how.iterations] * how.levels", "[1]"),
+]
+
+# Frame rates of clips.
+MUTANTS += [
+    Mutant("P1.10", "maths.frame_times", "(len(times_s) - 1) / (times_s[-1]", "len(times_s) / (times_s[-1]"),
+    Mutant(
+        "P1.10",
+        "maths.frame_times",
+        "np.interp(there_s, times_s, np.arange(len(times_s)))",
+        "there_s * mean_rate_hz(times_s)",
+    ),
+    Mutant("P1.10", "maths.frame_times", "* rate_hz + _SLACK) + 1", "* rate_hz + _SLACK) + 2"),
+    Mutant(
+        "P1.10", "prepare.transforms.frame_rate", '"nearest" if mask.is_label else self.interpolate', "self.interpolate"
+    ),
+    Mutant(
+        "I5.9",
+        "maths.frame_times",
+        "late < early - _SLACK * np.diff(times_s).min()",
+        "late <= early + _SLACK * np.diff(times_s).min()",
+    ),
+    Mutant("I5.9", "maths.frame_times", "/ 1000", "/ 1024"),
+    Mutant("I5.9", "prepare.clips", "or (np.diff(found) <= 0).any()", "or (np.diff(found) < 0).any()"),
 ]
 MUTANTS += [
     Mutant(
@@ -1284,7 +1259,9 @@ MUTANTS += [
     Mutant("I7.3", "maths.gan_losses", "return (fake - 1).square().mean()", "return 0.5 * (fake - 1).square().mean()"),
     Mutant("I7.3", "maths.gan_losses", "(slope.flatten(1).norm(dim=1) - 1)", "slope.flatten(1).norm(dim=1)"),
     Mutant("I7.3", "maths.gan_losses", "(1 - mixing) * fake.detach()", "(1 - mixing) * fake"),
-    Mutant("I7.3", "maths.gan_losses", "mixing * real.detach() + (1 - mixing)", "(1 - mixing) * real.detach() + mixing"),
+    Mutant(
+        "I7.3", "maths.gan_losses", "mixing * real.detach() + (1 - mixing)", "(1 - mixing) * real.detach() + mixing"
+    ),
     Mutant("I7.3", "maths.gan_losses", "        parameter.requires_grad_(False)\n", "        pass\n"),
     Mutant("I7.3", "maths.gan_losses", "        module.track_running_stats = False", "        pass"),
     Mutant("I7.3", "maths.gan_losses", "(made - wanted).abs().mean()", "(made - wanted).square().mean()"),
@@ -1353,29 +1330,6 @@ MUTANTS += [
     Mutant("I1.8", "intake.dicom", "            check_ratio(counted, stored, path)\n", ""),
     Mutant("I1.8", "intake.guard", "    except Exception as error:", "    except OSError as error:"),
 ]
-
-# Tags to table.
-MUTANTS += [
-    Mutant("P4.1", "intake.tags.mr_contrast", "inverts and 80 <= ti <= 300", "inverts and 80 <= ti <= 100"),
-    Mutant("P4.1", "intake.tags.mr_contrast", "has_spin_echo and te >= 70 and tr >= 1500", "te >= 55 and tr >= 1000"),
-    Mutant("P4.1", "intake.tags.mr_contrast", '"T2*", is_gradient', '"T1", is_gradient'),
-    Mutant("P4.1", "intake.tags.mr_contrast", "value / 10_000", "value / 1_000"),
-    Mutant("I4.2", "intake.tags.mr_contrast", "has_spin_echo and 0 < te <= 40 and tr >= 1500", "False"),
-    Mutant("I4.2", "intake.tags.mr_contrast", 'if named == {"T2", "FLAIR"}:', "if False:"),
-    Mutant("I4.2", "intake.tags.mr_contrast", "if len(named) == 1:", "if named:"),
-    Mutant("P4.2", "intake.tags.frame_rate", "1000 / frame_time_ms, frame_time_ms", "frame_time_ms, frame_time_ms"),
-    Mutant("P4.2", "intake.tags.frame_rate", "FrameRate(rate, None, source, True)", "FrameRate(rate, None, source)"),
-    Mutant("P4.2", "intake.tags.frame_rate", "best = found[0]", "best = found[-1]"),
-    Mutant("I4.1", "intake.tags.frame_rate", "1000 / frame_time_ms, frame_time_ms", "1000, frame_time_ms"),
-    Mutant("I4.1", "intake.tags.frame_rate", 'findings.append("frame_time_zero")', "pass"),
-    Mutant("P4.3", "intake.tags.age", "_DAYS_A_YEAR = 365.25", "_DAYS_A_YEAR = 365"),
-    Mutant("P4.3", "intake.tags.age", "(at.month, at.day) < (born.month, born.day)", "at.month < born.month"),
-    Mutant("P4.3", "intake.tags.age", "abs(exact - years) > 1:", "abs(exact - years) > 100:"),
-    Mutant("P4.4", "intake.tags.dates", '.ljust(6, "0")', '.rjust(6, "0")'),
-    Mutant("P4.4", "intake.tags.dates", "self.value - self.offset", "self.value + self.offset"),
-    Mutant("P4.4", "intake.tags.dates", 'return -offset if found[1] == "-" else offset', "return offset"),
-    Mutant("P4.4", "intake.tags.dates", "offset_of(offset or zone)", "offset_of(offset)"),
-]
 MUTANTS += [
     Mutant(
         "P5.1",
@@ -1405,12 +1359,114 @@ MUTANTS += [
     Mutant("P5.2", "intake.annotations.coco", "_area_differs(row, found", "0 * _area_differs(row, found"),
 ]
 
-# A cohort's own anatomy, and the faults planted in one.
+# Tags to table.
 MUTANTS += [
-    Mutant("I12.10", "intake.checks.label_anatomy", "odd = distances * np.sign(middle) < 0", "odd = distances * middle > 1e9"),
+    Mutant("P4.1", "intake.tags.mr_contrast", "inverts and 80 <= ti <= 300", "inverts and 80 <= ti <= 100"),
+    Mutant("P4.1", "intake.tags.mr_contrast", "has_spin_echo and te >= 70 and tr >= 1500", "te >= 55 and tr >= 1000"),
+    Mutant("P4.1", "intake.tags.mr_contrast", '"T2*", is_gradient', '"T1", is_gradient'),
+    Mutant("P4.1", "intake.tags.mr_contrast", "value / 10_000", "value / 1_000"),
+    Mutant("I4.2", "intake.tags.mr_contrast", "has_spin_echo and 0 < te <= 40 and tr >= 1500", "False"),
+    Mutant("I4.2", "intake.tags.mr_contrast", 'if named == {"T2", "FLAIR"}:', "if False:"),
+    Mutant("I4.2", "intake.tags.mr_contrast", "if len(named) == 1:", "if named:"),
+    Mutant("P4.2", "intake.tags.frame_rate", "1000 / frame_time_ms, frame_time_ms", "frame_time_ms, frame_time_ms"),
+    Mutant("P4.2", "intake.tags.frame_rate", "FrameRate(rate, None, source, True)", "FrameRate(rate, None, source)"),
+    Mutant("P4.2", "intake.tags.frame_rate", "best = found[0]", "best = found[-1]"),
+    Mutant("I4.1", "intake.tags.frame_rate", "1000 / frame_time_ms, frame_time_ms", "1000, frame_time_ms"),
+    Mutant("I4.1", "intake.tags.frame_rate", 'findings.append("frame_time_zero")', "pass"),
+    Mutant("P4.3", "intake.tags.age", "_DAYS_A_YEAR = 365.25", "_DAYS_A_YEAR = 365"),
+    Mutant("P4.3", "intake.tags.age", "(at.month, at.day) < (born.month, born.day)", "at.month < born.month"),
+    Mutant("P4.3", "intake.tags.age", "abs(exact - years) > 1:", "abs(exact - years) > 100:"),
+    Mutant("P4.4", "intake.tags.dates", '.ljust(6, "0")', '.rjust(6, "0")'),
+    Mutant("P4.4", "intake.tags.dates", "self.value - self.offset", "self.value + self.offset"),
+    Mutant("P4.4", "intake.tags.dates", 'return -offset if found[1] == "-" else offset', "return offset"),
+    Mutant("P4.4", "intake.tags.dates", "offset_of(offset or zone)", "offset_of(offset)"),
+]
+
+# Learnt from label maps alone.
+MUTANTS += [
+    Mutant("P2.4", "prepare.transforms.image_from_labels", "[painted(index,", "[image[0] + painted(index,"),
+    Mutant(
+        "P2.4",
+        "prepare.transforms.image_from_labels",
+        "own = np.random.default_rng(int(rng.integers(2**63)))",
+        "own = np.random.default_rng(0)",
+    ),
+    Mutant("P2.4", "prepare.transforms.clusters", "np.digitize(grey, thresholds) + 1", "np.digitize(grey, thresholds)"),
+    Mutant(
+        "P2.4",
+        "prepare.transforms.clusters",
+        "edges[np.searchsorted(middles, chosen) + 1]",
+        "edges[np.searchsorted(middles, chosen) + 1][::-1]",
+    ),
+    Mutant(
+        "P2.4",
+        "prepare.examples",
+        "tensor = applied.on(view, tensor, marks)",
+        "tensor = applied.on(view, tensor, {n: m.flip(-1) for n, m in marks.items()})",
+    ),
+]
+MUTANTS += [
+    Mutant(
+        "I12.10",
+        "intake.checks.label_anatomy",
+        "odd = distances * np.sign(middle) < 0",
+        "odd = distances * middle > 1e9",
+    ),
     Mutant("I12.10", "intake.checks.label_anatomy", "float(odd.mean()) <= self.exceptions", "not odd.any()"),
     Mutant("I12.11", "intake.checks.label_columns", "_RARER = 10", "_RARER = 1000"),
     Mutant("I12.11", "intake.crops", "sign * step * move", "0 * move"),
+]
+MUTANTS += [
+    Mutant("I2.1", "intake.deidentify.table", 'each["in_standard_iod"] == "Y"', 'each["in_standard_iod"] == "N"'),
+    Mutant(
+        "I2.1",
+        "intake.deidentify.profile",
+        "found[int(row.tag, 16)] = action",
+        'found[int(row.tag, 16)] = action.replace("D", "K")',
+    ),
+    Mutant(
+        "I2.1",
+        "intake.deidentify.profile",
+        'return Rule.technical if tag in _MACHINE_TEXT and vr != "PN" else Rule.remove',
+        "return Rule.technical",
+    ),
+    Mutant("I2.2", "intake.deidentify.dicom", '(bytes(128), b"DICM"', '(data[:128], b"DICM"'),
+    Mutant(
+        "I2.2", "intake.deidentify.profile", "if group & 1:", 'if group & 1 and vr != "LO":'
+    ),
+    Mutant(
+        "I2.2",
+        "intake.deidentify.dicom",
+        'upper() == "YES" and not settings.again',
+        'upper() == "yes" and not settings.again',
+    ),
+    Mutant("I2.3", "intake.deidentify.pseudonyms", "| 0x8 << 76", "| 0x4 << 76"),
+    Mutant(
+        "I2.3",
+        "intake.deidentify.pseudonyms",
+        "return original if original.startswith(STANDARD_ROOT) else self",
+        "return self",
+    ),
+    Mutant("I2.4", "intake.deidentify.pseudonyms", "% 1825)", "% 1826)"),
+    Mutant("I2.4", "intake.deidentify.rewriting", "key.days(self.patient) if", "key.days(self.text(0x0020000D)) if"),
+    Mutant("I2.4", "intake.deidentify.dates", 'b"Y": 365.25', 'b"Y": 36.525'),
+    Mutant(
+        "I2.5",
+        "intake.deidentify.marking",
+        'encode(IDENTITY_REMOVED, "CS", b"YES", coding)',
+        'encode(IDENTITY_REMOVED, "CS", b"NO", coding)',
+    ),
+    Mutant("I2.5", "intake.deidentify.profile", '"modified-dates": ("113107"', '"modified-dates": ("113106"'),
+    Mutant("I2.6", "intake.deidentify.profile", 'if vr == "SQ" and "U" in listed:', 'if vr == "SQ" and "V" in listed:'),
+    Mutant(
+        "I2.6",
+        "intake.deidentify.rewriting",
+        'if type_[0] == "2" and Rule.empty in choice:',
+        'if type_[0] == "1" and Rule.empty in choice:',
+    ),
+    Mutant("I2.7", "intake.deidentify.profile", '"Z": Rule.empty', '"Z": Rule.keep'),
+    Mutant("I12.8", "intake.deidentify.profile", "return Rule.code_string", "return Rule.keep"),
+    Mutant("I12.8", "intake.deidentify.rewriting", "return None if self._is_text(value) else value", "return value"),
 ]
 MUTANTS += [
     Mutant("P5.4", "intake.annotations.dicom_seg", "np.float32(dataset.MaximumFractionalValue)", "np.float32(1000)"),

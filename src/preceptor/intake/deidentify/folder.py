@@ -139,16 +139,19 @@ def deidentify_folder(
     report = Report(out)
     root = source if source.is_dir() else source.parent
     task = partial(_clean_one, root=root, parts=parts, settings=settings, key=key, done=_finished(manifest))
-    for number, (path, made) in enumerate(zip(paths, _all(task, paths, workers), strict=True), start=1):
-        outcome = _settle(number, path, made, manifest, parts)
-        report.states[outcome.state] += 1
-        report.actions.update(made.get("actions", {}))
-        if outcome.state == "refused":
-            report.refused.append(outcome)
-        if outcome.flags:
-            report.flagged.append(outcome)
-        if tell is not None:
-            tell(outcome)
+    try:
+        for number, (path, made) in enumerate(zip(paths, _all(task, paths, workers), strict=True), start=1):
+            outcome = _settle(number, path, made, manifest, parts)
+            report.states[outcome.state] += 1
+            report.actions.update(made.get("actions", {}))
+            if outcome.state == "refused":
+                report.refused.append(outcome)
+            if outcome.flags:
+                report.flagged.append(outcome)
+            if tell is not None:
+                tell(outcome)
+    finally:
+        manifest.close()
     shutil.rmtree(parts)
     report.patients = sum(each.is_dir() for each in out.iterdir())
     return report

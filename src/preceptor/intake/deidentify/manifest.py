@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from preceptor.core.errors import CohortError
 
@@ -31,6 +31,7 @@ class Manifest:
         self.done: dict[str, dict[str, Any]] = {}
         self.places: dict[str, str] = {}
         self._path = self.folder / NAME
+        self._stream: TextIO | None = None
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
             self._read()
@@ -66,9 +67,17 @@ class Manifest:
         if "file" in entry:
             self.places[entry["file"]] = digest
 
+    def close(self) -> None:
+        """Nothing more is to be noted."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
     def _append(self, line: dict[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        if self._stream is None:
+            self._stream = self._path.open("a", encoding="utf-8")
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()  # what a killed batch has noted, it has noted
 
     def _read(self) -> None:
         text = self._path.read_text(encoding="utf-8")
