@@ -67,10 +67,10 @@ class Ways:
         zarr.create_array(str(folder / "zarr"), data=self.array, chunks=(64, 64, 64))
         nibabel.save(nibabel.Nifti1Image(self.array[..., :150], np.eye(4)), folder / "compressed.nii.gz")
         nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), folder / "scan.nii")
-        self.loader = self._loader()
-        self.batches: Iterator[Any] = iter(())
+        self.loaders = {storage: self._loader(storage) for storage in ("plain", "levels")}
+        self.batches: dict[str, Iterator[Any]] = {}
 
-    def _loader(self) -> Any:
+    def _loader(self, storage: str) -> Any:
         from preceptor.core.cohort import Case, Cohort
         from preceptor.core.slots import build
         from preceptor.prepare.loader import Loader
@@ -79,12 +79,11 @@ class Ways:
         cohort = Cohort((Case("scan", {"ct": "scan.nii"}, role="train"),), self.folder)
         task = build("tasks", {"classification": {"classes": ["no", "yes"]}})
         began = time.perf_counter()
-        self.store = prepare(
-            cohort, [build("transforms", "zscore")], task, self.folder / "prepared", fit_on=cohort.cases
-        )
-        print(f"prepared in {time.perf_counter() - began:.1f} s")
+        folder = self.folder / storage
+        store = prepare(cohort, [build("transforms", "zscore")], task, folder, fit_on=cohort.cases, storage=storage)
+        print(f"prepared ({storage}) in {time.perf_counter() - began:.1f} s")
         return Loader(
-            self.store,
+            store,
             cohort.cases,
             task,
             views=("ct",),
@@ -117,15 +116,22 @@ class Ways:
         return np.asarray(nibabel.load(self.folder / "compressed.nii.gz").dataobj[cut(first)])
 
     def preceptor(self, start: tuple[int, ...]) -> torch.Tensor:
-        batch = next(self.batches, None)
+        return self._next("plain")
+
+    def levels(self, start: tuple[int, ...]) -> torch.Tensor:
+        return self._next("levels")
+
+    def _next(self, storage: str) -> torch.Tensor:
+        batch = next(self.batches.setdefault(storage, iter(())), None)
         if batch is None:
-            self.batches = self.loader.epoch(0)
-            batch = next(self.batches)
+            self.batches[storage] = self.loaders[storage].epoch(0)
+            batch = next(self.batches[storage])
         return batch.images["ct"]
 
     def forget(self) -> None:
         """Close what is mapped and drop the files from the system's cache; written pages must be on the disk first."""
-        self.store.close()
+        for loader in self.loaders.values():
+            loader._examples._store.close()
         for path in self.folder.rglob("*"):
             if path.is_file():
                 handle = os.open(path, os.O_RDONLY)
@@ -160,7 +166,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         ways = Ways(Path(folder), body())
-        names = ("memory", "mapped", "blosc2", "zarr", "preceptor")
+        names = ("memory", "mapped", "blosc2", "zarr", "levels", "preceptor")
         warm: dict[str, list[float]] = {name: [] for name in names}
         cold: dict[str, list[float]] = {name: [] for name in names[1:]}
         before = resident_mb()
@@ -170,16 +176,23 @@ def main() -> None:
         for turn in range(given.rounds):
             for name, rates in warm.items():
                 rates.append(
-                    rate(getattr(ways, name), turn, 60 if name in ("memory", "mapped", "preceptor") else 15, None)
+                    rate(
+                        getattr(ways, name),
+                        turn,
+                        60 if name in ("memory", "mapped", "levels", "preceptor") else 15,
+                        None,
+                    )
                 )
         for turn in range(given.rounds):
             for name, rates in cold.items():
                 rates.append(rate(getattr(ways, name), turn, 6, ways.forget))
         compressed = rate(ways.compressed, 0, 2, None)
-        sizes = {name: _megabytes(Path(folder) / name) for name in ("mapped.npy", "blosc2.b2nd", "zarr", "prepared")}
+        sizes = {
+            name: _megabytes(Path(folder) / name) for name in ("mapped.npy", "blosc2.b2nd", "zarr", "levels", "plain")
+        }
     print(f"{given.rounds} rounds, medians, load {os.getloadavg()[0]:.1f}: patches/s warm / cold; size on disk")
     ours = {"warm": warm["preceptor"], "cold": cold["preceptor"]}
-    for name, file in zip(names, ("", "mapped.npy", "blosc2.b2nd", "zarr", "prepared"), strict=True):
+    for name, file in zip(names, ("", "mapped.npy", "blosc2.b2nd", "zarr", "levels", "plain"), strict=True):
         line = f"  {name:12} {statistics.median(warm[name]):7.0f}"
         line += f" / {statistics.median(cold[name]):6.1f}   {sizes[file]:.0f} MB" if name in cold else " /      –"
         if name != "preceptor":

@@ -360,6 +360,7 @@ class Run:
             self.folder / "prepared",
             fit_on=cohort.with_role("train"),
             workers=side_by_side(),
+            storage=self.recipe.train.storage,
             progress=lambda done, total: self.journal.bar("preparing", done, total),
         )
         if self.fabric.is_global_zero:

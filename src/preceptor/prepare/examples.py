@@ -90,7 +90,7 @@ class Examples:
             prepared = store.prepared(case.key)
             if patch is not None:
                 refuse_several_grids(prepared, case.key)
-            self.shapes.append({view: prepared.image(view).array.shape for view in prepared.views})
+            self.shapes.append({view: prepared.kept(f"image:{view}").array.shape for view in prepared.views})
             for name in prepared.masks:
                 if name != task.mask:
                     self._marks.setdefault(name, prepared.mask(name).array.shape[1:])
@@ -258,7 +258,7 @@ class Examples:
         if spatial is None and all(name in slots for name in names):
             copy_patch([prepared.flat(name) for name in names], fills, first, [arrays[name] for name in names])
             return [slots[name] for name in names]
-        return read_patch([prepared.named(name) for name in names], fills, shape, first, spatial)
+        return read_patch([prepared.kept(name) for name in names], fills, shape, first, spatial)
 
     def _seen(
         self, case: Case, prepared: PreparedCase, number: int, shape: tuple[int, ...], first: tuple[int, ...]
@@ -268,7 +268,7 @@ class Examples:
         known = (number, shape, is_hidden)
         if not self._reads_pixels and known in prepared.shown:
             return prepared.shown[known]
-        whole = self._store.sample(case.key)
+        whole = self._store.sample(case.key, as_kept=True)
         if is_hidden:
             whole = replace(whole, labels={})
         part = _part(whole, prepared.grids[number])

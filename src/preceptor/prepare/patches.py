@@ -21,6 +21,7 @@ from preceptor.maths.resampling import copy_voxels, cut
 from preceptor.maths.warps import control_points, read_linear, read_nearest, spread
 
 from .compose import compose, stand_in
+from .levels import Levels
 
 #: What a mask holds outside its image: the task's truth is unlabelled there, other marks are absent.
 UNLABELLED = -1
@@ -114,7 +115,7 @@ def full_patch(sample: Sample, shape: tuple[int, ...], first: Sequence[int]) -> 
 
     def part(image: Image) -> Image:
         lead = _lead(image)
-        array = copy_voxels(image.array.reshape(-1, *image.shape), shift, shape, 0)
+        array = _copied(image.array.reshape(-1, *image.shape), shift, shape, 0)
         return image.with_array(array.reshape(*lead, *shape), affine_mm)
 
     return replace(
@@ -144,7 +145,10 @@ def copy_patch(
     if inside:
         box = tuple(source)
         for array, to in zip(arrays, out, strict=True):
-            to[...] = array[box]
+            if isinstance(array, Levels):
+                array.into(box, to)
+            else:
+                to[...] = array[box]
         return
     low = [max(begin, 0) for begin in first]
     high = [max(min(a + n, most), b) for a, n, most, b in zip(first, shape, size, low, strict=True)]
@@ -180,7 +184,7 @@ def read_patch(
     matrix = spatial.matrix.copy()
     matrix[:-1, -1] += first
     if spatial.displacement is None and is_exact(matrix):
-        copied = [copy_voxels(array, matrix, shape, fill) for array, fill in zip(arrays, fills, strict=True)]
+        copied = [_copied(array, matrix, shape, fill) for array, fill in zip(arrays, fills, strict=True)]
         return [_tensor(array, image) for array, image in zip(copied, images, strict=True)]
     places = _places(matrix, spatial, tuple(shape))
     box = _box(places, images[0].shape)
@@ -190,6 +194,19 @@ def read_patch(
         source = _crop(array, box, fill, None if image.is_label else np.float32)
         read.append((read_nearest if image.is_label else read_linear)(source, where, begin))
     return [tensor.view(_lead(image) + tuple(shape)) for tensor, image in zip(read, images, strict=True)]
+
+
+def _copied(array: np.ndarray | Levels, matrix: np.ndarray, shape: Sequence[int], fill: float) -> np.ndarray:
+    """`copy_voxels`; of levels only the part that is shown is worked out."""
+    if not isinstance(array, Levels):
+        return copy_voxels(array, matrix, shape, fill)
+    ends = matrix[:-1, :-1] * (np.array(shape) - 1)
+    low = np.rint(np.minimum(ends, 0).sum(1) + matrix[:-1, -1]).astype(int)
+    high = np.rint(np.maximum(ends, 0).sum(1) + matrix[:-1, -1]).astype(int) + 1
+    low, high = (np.clip(each, 0, array.shape[1:]) for each in (low, high))
+    moved = matrix.copy()
+    moved[:-1, -1] -= low
+    return copy_voxels(array[(_EVERY, *(slice(a, b) for a, b in zip(low, high, strict=True)))], moved, shape, fill)
 
 
 def _tensor(array: np.ndarray, image: Image) -> Tensor:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 
 from .compose import split_by_grid
+from .levels import Levels, as_levels
+
+#: How images are kept: as they are, or in 16 bits where that loses nothing.
+Storage = Literal["plain", "levels"]
 
 _KINDS = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1",
@@ -153,22 +157,30 @@ class PreparedCase:
         return (*(f"image:{view}" for view in grid.views), *(f"mask:{mask}" for mask in grid.masks))
 
     def flat(self, name: str) -> np.ndarray:
-        """``(channel, *space)`` of an image or mask, time among the channels."""
+        """``(channel, *space)`` of an image or mask as it is kept, time among the channels."""
         array = self._flat.get(name)
         if array is None:
-            image = self.named(name)
+            image = self.kept(name)
             array = self._flat[name] = image.array.reshape(-1, *image.shape)
         return array
 
-    def named(self, name: str) -> Image:
-        """The image ``image:<view>`` or the mask ``mask:<name>``."""
+    def kept(self, name: str) -> Image:
+        """As `named`; where it is kept in 16 bits the array is a `Levels`, of which only what is looked at is worked out."""
         if name not in self._known:
             kind, _, own = name.partition(":")
             facts = (self._images if kind == "image" else self._masks)[own]
+            array: Any = self._array(name)
+            if facts.get("levels"):
+                array = Levels(array, *facts["levels"])
             self._known[name] = Image(
-                self._array(name), np.array(facts["affine_mm"]), facts["is_label"], facts["has_time"], facts["meta"]
+                array, np.array(facts["affine_mm"]), facts["is_label"], facts["has_time"], facts["meta"]
             )
         return self._known[name]
+
+    def named(self, name: str) -> Image:
+        """The image ``image:<view>`` or the mask ``mask:<name>``."""
+        image = self.kept(name)
+        return image.with_array(np.asarray(image.array)) if isinstance(image.array, Levels) else image
 
     def fetch_ahead(self, grid: Grid, first: Sequence[int], shape: Sequence[int]) -> None:
         """Ask for the part of large arrays that a patch is about to read, all of it at once.
@@ -247,19 +259,23 @@ class PreparedCase:
         return tuple(self._masks)
 
 
-def write_prepared(path: Path, sample: Sample, dense: str | None) -> None:
+def write_prepared(path: Path, sample: Sample, dense: str | None, storage: Storage = "plain") -> None:
     """Write a prepared case, aside and renamed.
 
     Args:
         path: ``….safetensors``.
         sample: On the prepared grid.
         dense: Name of the mask (class indices) whose classes patches may be centred on.
+        storage: ``levels`` keeps images whose values lie on 65,536 evenly spaced levels or fewer in 16 bits.
 
     Raises:
         OSError: The disk is full or not writable.
     """
     arrays = {f"image:{view}": image.array for view, image in sample.images.items()}
     arrays |= {f"mask:{name}": mask.array for name, mask in sample.masks.items()}
+    levels = {view: as_levels(image.array) for view, image in sample.images.items() if storage == "levels"}
+    spaced = {view: each for view, each in levels.items() if each is not None}
+    arrays |= {f"image:{view}": each.codes for view, each in spaced.items()}
     strata = {}
     if dense is not None and dense in sample.masks:
         index = sample.masks[dense].array[0]
@@ -268,7 +284,10 @@ def write_prepared(path: Path, sample: Sample, dense: str | None) -> None:
                 strata[stratum] = len(places)
                 arrays[f"centres:{stratum}"] = _fewer(places, stratum)
     record = {
-        "images": {view: _facts(image) for view, image in sample.images.items()},
+        "images": {
+            view: _facts(image) | ({"levels": [spaced[view].middle, spaced[view].step]} if view in spaced else {})
+            for view, image in sample.images.items()
+        },
         "masks": {name: _facts(mask) for name, mask in sample.masks.items()},
         "grids": [
             {"views": list(part.images), "masks": list(part.masks), "shape": part.reference.shape}

@@ -84,7 +84,7 @@ def same_channels(store: Store, cases: Sequence[Case], patch: Sequence[int] | No
     for case in cases:
         prepared = store.prepared(case.key)
         for view in prepared.views:
-            image = prepared.image(view)
+            image = prepared.kept(f"image:{view}")
             lead = image.array.shape[: -image.space_dims]
             if found.setdefault(view, lead) != lead:
                 raise RecipeError(

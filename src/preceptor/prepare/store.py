@@ -31,7 +31,7 @@ from preceptor.core.state import read_state, take_apart, write_state
 from preceptor.intake.read import open_case
 
 from .compose import naming, prepare_sample
-from .prepared import PreparedCase, write_prepared
+from .prepared import PreparedCase, Storage, write_prepared
 
 __all__ = ["Store", "prepare", "prepare_sample"]
 
@@ -121,11 +121,12 @@ class Store:
         self._open.clear()
         self._mapped = self._held = 0
 
-    def sample(self, key: str) -> Sample:
+    def sample(self, key: str, as_kept: bool = False) -> Sample:
         """A prepared case. Its arrays are mapped: what is not looked at is not read.
 
         Args:
             key: The case's key.
+            as_kept: Leave images that are kept in 16 bits as `Levels`.
 
         Returns:
             The task's mask holds class indices (int8, -1 unlabelled), and `mask_values` says what they mean.
@@ -133,7 +134,9 @@ class Store:
         prepared, case = self.prepared(key), self._cases[key]
         return Sample(
             key=key,
-            images={view: prepared.image(view) for view in prepared.views},
+            images={
+                view: prepared.kept(f"image:{view}") if as_kept else prepared.image(view) for view in prepared.views
+            },
             masks={name: prepared.mask(name) for name in prepared.masks},
             labels=case.labels,
             fields=case.fields,
@@ -156,6 +159,7 @@ def prepare(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
     memory_mb: float | None = None,
+    storage: Storage = "plain",
 ) -> Store:
     """Prepare every case of a cohort, or find it prepared.
 
@@ -168,6 +172,7 @@ def prepare(
         workers: Processes that prepare side by side; 0 prepares in this one.
         progress: Called with how many cases are done, and how many there are.
         memory_mb: How much of the files a process keeps mapped; None for half of the machine's memory.
+        storage: ``levels`` keeps images in 16 bits where nothing is lost by it; see `preceptor.prepare.levels`.
 
     Returns:
         The store.
@@ -182,13 +187,14 @@ def prepare(
     made_by = _digest(
         _VERSION, [_written(step) for step in fitted], [_hashed(state) for state in states], _written(task)
     )
+    made_by += "" if storage == "plain" else storage
     files = {case.key: f"{_digest(made_by, _sources(cohort.root, case))}.safetensors" for case in cohort}
     todo: dict[str, Case] = {}
     for case in cohort:
         if files[case.key] not in todo and not PreparedCase.is_whole(folder / files[case.key]):
             todo[files[case.key]] = case
     done = len(cohort) - len(todo)
-    for _ in _each(cohort.root, todo, fitted, task, folder, workers):
+    for _ in _each(todo, (cohort.root, fitted, task, folder, storage), workers):
         done += 1
         if progress:
             progress(done, len(cohort))
@@ -201,19 +207,20 @@ def _half_of_the_memory_mb() -> float:
     return 4096.0  # Windows does not say
 
 
-def _each(
-    root: Path, todo: dict[str, Case], steps: Sequence[Transform], task: Task, folder: Path, workers: int
-) -> Iterator[None]:
+#: What is the same for every case: root, steps, task, folder, storage.
+_Same = tuple[Path, Sequence[Transform], Task, Path, Storage]
+
+
+def _each(todo: dict[str, Case], same: _Same, workers: int) -> Iterator[None]:
     if not workers or len(todo) < 2:
         for name, case in todo.items():
-            _prepare_case(root, case, steps, task, folder / name)
+            _prepare_case(name, case, same)
             yield
         return
     # What is the same for all is handed over once; forked processes inherit it, so it need not be written and read.
     kinds = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in kinds else None)
-    same = (root, steps, task, folder)
-    with ProcessPoolExecutor(min(workers, len(todo)), context, initializer=_begin, initargs=same) as pool:
+    with ProcessPoolExecutor(min(workers, len(todo)), context, initializer=_begin, initargs=(same,)) as pool:
         tasks: list[Future[None]] = [pool.submit(_prepare_one, name, case) for name, case in todo.items()]
         try:
             for each in as_completed(tasks):
@@ -223,20 +230,19 @@ def _each(
                 each.cancel()
 
 
-_given: tuple[Path, Sequence[Transform], Task, Path]
+_given: _Same
 
 
-def _begin(root: Path, steps: Sequence[Transform], task: Task, folder: Path) -> None:
+def _begin(same: _Same) -> None:
     import torch
 
     global _given
-    _given = root, steps, task, folder
+    _given = same
     torch.set_num_threads(1)  # there are as many processes as cores
 
 
 def _prepare_one(name: str, case: Case) -> None:
-    root, steps, task, folder = _given
-    _prepare_case(root, case, steps, task, folder / name)
+    _prepare_case(name, case, _given)
 
 
 def side_by_side() -> int:
@@ -248,13 +254,14 @@ def side_by_side() -> int:
     return most if most > 1 else 0
 
 
-def _prepare_case(root: Path, case: Case, steps: Sequence[Transform], task: Task, path: Path) -> None:
+def _prepare_case(name: str, case: Case, same: _Same) -> None:
+    root, steps, task, folder, storage = same
     sample = prepare_sample(open_case(root, case), steps)
     try:
         sample = encoded(sample, task)
     except PreceptorError as error:
         raise naming(error, case.key) from error
-    write_prepared(path, sample, task.mask)
+    write_prepared(folder / name, sample, task.mask, storage)
 
 
 def encoded(sample: Sample, task: Task) -> Sample:
