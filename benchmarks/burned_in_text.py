@@ -57,7 +57,7 @@ def main(data: Path, number: int, target: Path | None, part: str) -> None:
         if index // 5 % 5 == 0:
             found = find_text(picture, modality)
             clean[modality].append(float(cover(picture.shape[:2], found.text).mean()))
-        if index % 50 == 49 and target is not None:
+        if len(rows) % 10 == 0 and target is not None:
             write(target, rows, clean, seconds)
     record = summed(rows, clean, seconds)
     print(json.dumps(record, indent=1))

@@ -58,7 +58,7 @@ def masked_pixels(dataset: Dataset, decoded: np.ndarray, mask: np.ndarray, fill:
     stored = filled(colours, mask, fill, black_of(dataset, decoded))
     stored = stored if samples > 1 else stored[..., None]
     stored = np.moveaxis(stored, -1, 1) if planar and samples > 1 else stored
-    changed = np.concatenate([np.ascontiguousarray(stored, flat.dtype).ravel(), flat[number:]]).tobytes()
+    changed = stored.astype(flat.dtype, order="C").tobytes() + flat[number:].tobytes()
     dataset.PixelData = _swapped(changed) if swapped else changed
 
 
