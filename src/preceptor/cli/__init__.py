@@ -31,7 +31,10 @@ VERBS = {
     "explain": ("explain:explain", "What answers rest on: cover regions, withhold views, ask the table."),
     "samplesize": ("samplesize:samplesize", "How many patients a study needs."),
     "scan": ("scan:scan", "Find every DICOM series in a folder, DICOMDIR or zip: taken, split or refused, and why."),
-    "deidentify": ("deidentify:deidentify", "Write a folder anew without its patients: headers, names, dates, file names."),
+    "deidentify": (
+        "deidentify:deidentify",
+        "Write a folder anew without its patients: headers, names, dates, file names.",
+    ),
     "audit-phi": ("audit_phi:audit_phi", "Search every byte of a folder for names and numbers that must not be in it."),
     "convert": ("convert:convert", "Convert DICOM series to NIfTI, and tell what was not converted and why."),
     "tags": ("tags:tags", "Write what DICOM headers say to one table, units in the names of its columns."),
@@ -41,6 +44,9 @@ VERBS = {
     ),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "clean-pixels": (
+        "clean_pixels:clean_pixels",
+        "Mask what is written in the pixels of images, for a person to sign.",
+    ),
     "augment": ("augment:augment", "Write an enlarged cohort: training cases and varied copies of them."),
     "texture": ("texture:texture", "Which steps of a recipe wipe a planted texture out?"),
     "list": ("listing:list_plugins", "List the plug-ins a recipe can name."),
