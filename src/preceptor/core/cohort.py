@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,9 @@ class Case:
         role: One of `ROLES`, or None before the split.
         group: The merged identity: cases of one group never part in a split, and intervals resample groups.
             Equals `patient` until a check finds one patient under two ids.
+        points: ``{name: places}``: ``[[x, y(, z)], …]`` in voxels of the first view, where whole numbers are the middles of
+            voxels. An empty list says that somebody looked and found none; a name that is absent, that nobody looked.
+        boxes: ``{name: boxes}``: ``[[lowest corner, highest corner], …]``, in the same voxels.
     """
 
     key: str
@@ -46,6 +49,8 @@ class Case:
     fields: Mapping[str, Any] = field(default_factory=dict)
     role: str | None = None
     group: str | None = None
+    points: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    boxes: Mapping[str, Sequence[Sequence[Sequence[float]]]] = field(default_factory=dict)
 
     @property
     def cluster(self) -> str:
@@ -175,7 +180,9 @@ class Cohort:
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
 
     def table(self) -> pandas.DataFrame:
-        """One row a case: key, patient, group, role, ``image:<view>``, ``mask:<name>``, ``label:<name>``, fields."""
+        """One row a case: key, patient, group, role, ``image:<view>``, ``mask:<name>``, ``label:<name>``, ``point:<name>`` and
+        ``box:<name>`` (JSON), fields.
+        """
         import pandas
 
         rows = [_row(case) for case in self.cases]
@@ -248,13 +255,15 @@ class Cohort:
         )
 
 
-_PREFIXES = {"image": "images", "mask": "masks", "label": "labels"}
+_PREFIXES = {"image": "images", "mask": "masks", "label": "labels", "point": "points", "box": "boxes"}
+_PLACES = ("point", "box")
 
 
 def _row(case: Case) -> dict[str, Any]:
     row: dict[str, Any] = {"key": case.key, "patient": case.patient, "group": case.group, "role": case.role}
     for prefix, attribute in _PREFIXES.items():
-        row |= {f"{prefix}:{name}": value for name, value in getattr(case, attribute).items()}
+        for name, value in getattr(case, attribute).items():
+            row[f"{prefix}:{name}"] = json.dumps(value) if prefix in _PLACES else value
     return row | dict(case.fields)
 
 
@@ -264,13 +273,13 @@ def _text(value: Any) -> str:
 
 
 def _case(row: dict[str, Any]) -> Case:
-    parts: dict[str, dict[str, Any]] = {"images": {}, "masks": {}, "labels": {}, "fields": {}}
+    parts: dict[str, dict[str, Any]] = {name: {} for name in (*_PREFIXES.values(), "fields")}
     for column, value in row.items():
         prefix, _, name = str(column).partition(":")
         if column in ("key", "patient", "group", "role") or is_missing(value):
             continue
         if name and prefix in _PREFIXES:
-            parts[_PREFIXES[prefix]][name] = value
+            parts[_PREFIXES[prefix]][name] = json.loads(value) if prefix in _PLACES else value
         else:
             parts["fields"][str(column)] = value
     given: dict[str, Any] = dict(parts)
