@@ -1324,7 +1324,7 @@ MUTANTS += [
     Mutant("I1.5", "intake.planes", "_Macros([frame, *shared])", "_Macros([*shared])"),
     Mutant("I1.6", "intake.film", "rate_hz=1000 / float(step_ms)", "rate_hz=float(step_ms)"),
     Mutant("I1.7", "intake.fitness", '"1.2.840.10008.5.1.4.1.1.66.4": "a', '"1.2.840.10008.5.1.4.1.1.66.99": "a'),
-    Mutant("I1.7", "intake.fitness", "if length != _UNDEFINED and begin + length > size:", "if False:"),
+    Mutant("I1.7", "intake.fitness", "if length != _UNDEFINED and begin + needed > size:", "if False:"),
     Mutant("I1.7", "intake.fitness", "if (encoded and not decoders) or twelve_bit:", "if False:"),
     Mutant("I1.8", "intake.fitness", "MAX_SEQUENCE_DEPTH = 32", "MAX_SEQUENCE_DEPTH = 3200"),
     Mutant("I1.8", "intake.dicom", "            check_ratio(counted, stored, path)\n", ""),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-_COMPRESSED = "1.2.840.10008.1.2.4", "1.2.840.10008.1.2.5"
+_RLE = "1.2.840.10008.1.2.5"
+_COMPRESSED = "1.2.840.10008.1.2.4", _RLE
 #: Read once under guard, so that nothing is converted, and no warning raised, outside it.
 _USED = (
     *("SOPClassUID", "SeriesInstanceUID", "Modality", "ImageType", "SliceThickness", "PixelPaddingValue"),
@@ -67,7 +69,9 @@ def read_header(path: Path) -> Dataset:
         if str(syntax).startswith(_COMPRESSED):
             check_ratio(declared, path.stat().st_size, path)
         if after is not None:
-            check_pixel_element(path, after, is_compressed=syntax.is_compressed)
+            bits = math.prod(shape) * int(dataset.BitsAllocated)
+            bits = bits * 2 // 3 if dataset.get("PhotometricInterpretation") == "YBR_FULL_422" else bits
+            check_pixel_element(path, after, 0 if syntax.is_compressed else -(-bits // 8))
         return dataset
 
 
@@ -231,12 +235,17 @@ def _decoded(path: Path, dataset: Dataset, frame: int | None) -> np.ndarray:
     from pydicom.pixels import get_decoder, pixel_array
 
     failed: Exception = ValueError()
+    bits, syntax = int(dataset.get("BitsStored") or dataset.BitsAllocated), str(dataset.file_meta.TransferSyntaxUID)
+    options: dict[str, Any] = {}
+    if (syntax == _RLE or not syntax.startswith(_COMPRESSED)) and int(dataset.get("HighBit", bits - 1)) != bits - 1:
+        # pydicom takes the highest bit to be the last stored one, which old files need not hold to: see `_masked`.
+        options["correct_unused_bits"] = False
     plugins = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins or ("",)
     for plugin in sorted(plugins, key=lambda name: (name == "gdcm", name)):
         try:
             if plugin == "gdcm":  # last, and apart: on some damaged streams it ends the process
                 return decode_apart(path, frame, plugin)
-            return pixel_array(dataset, index=frame, decoding_plugin=plugin)
+            return pixel_array(dataset, index=frame, decoding_plugin=plugin, **options)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # the next may read it; decoders in Rust panic beside `Exception`

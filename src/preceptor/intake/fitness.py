@@ -119,13 +119,13 @@ def pixels_follow(path: Path, start: int) -> bool:
     return len(head) == 4 and _PIXEL_DATA in (struct.unpack("<HH", head), struct.unpack(">HH", head))
 
 
-def check_pixel_element(path: Path, start: int, *, is_compressed: bool) -> None:
+def check_pixel_element(path: Path, start: int, expected: int) -> None:
     """Refuse a file whose pixels are absent, empty or cut short.
 
     Args:
         path: The file.
         start: Where its header ends.
-        is_compressed: Whether the pixels are.
+        expected: Bytes that its size and depth ask for; 0 where the pixels are compressed.
 
     Raises:
         PrepareError: ``no_pixels``, ``not_integers`` or ``truncated``.
@@ -144,14 +144,13 @@ def check_pixel_element(path: Path, start: int, *, is_compressed: bool) -> None:
             begin = start + (12 if is_long else 8)
             if length == 0 or (length == _UNDEFINED and size - begin < 8):
                 raise _no_pixels(path, "the file's pixel data is empty", "no_pixels")
-            if length != _UNDEFINED and begin + length > size:
-                raise _no_pixels(
-                    path, f"the file is cut short: {size - begin} of {length} bytes of pixels", "truncated"
-                )
-            if is_compressed and length != _UNDEFINED:
-                raise _no_pixels(
-                    path, "the file says compressed, and its pixels are not in fragments", "damaged_stream"
-                )
+            needed = max(length, expected)
+            if length != _UNDEFINED and begin + needed > size:
+                what = f"the file is cut short: {size - begin} of {needed} bytes of pixels"
+                raise _no_pixels(path, what, "truncated")
+            if not expected and length != _UNDEFINED:
+                what = "the file says compressed, and its pixels are not in fragments"
+                raise _no_pixels(path, what, "damaged_stream")
             return
     raise _no_pixels(path, "the file is an image's header without pixels", "no_pixels")
 
