@@ -294,11 +294,14 @@ def test_a_file_says_what_was_done_to_it(zoo):
 @pytest.mark.answer("I2.6")
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("dciodvfy"), reason="dciodvfy (dicom3tools) is not installed")
-def test_no_file_has_an_error_that_it_did_not_have(zoo, tmp_path):
+@pytest.mark.parametrize(
+    "retain", [(), ("modified-dates", "descriptors", "structured-content")], ids=["basic", "cleaned"]
+)
+def test_no_file_has_an_error_that_it_did_not_have(zoo, tmp_path, retain):
     checked = clean_before = 0
-    for path in sorted(zoo.iterdir())[::3]:
+    for path in sorted(zoo.iterdir())[2::4]:
         try:
-            content = clean_dicom(path.read_bytes(), Settings(again=True), KEY).content
+            content = clean_dicom(path.read_bytes(), Settings(retain=retain, again=True), KEY).content
         except PreceptorError:
             continue
         out = tmp_path / "out.dcm"
@@ -309,7 +312,7 @@ def test_no_file_has_an_error_that_it_did_not_have(zoo, tmp_path):
         checked += 1
         clean_before += not before
         assert after <= before, path.name
-    assert checked >= 50 and clean_before >= 10
+    assert checked >= 40 and clean_before >= 5
 
 
 def _validated(path) -> set[str] | None:

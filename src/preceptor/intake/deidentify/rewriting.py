@@ -167,7 +167,8 @@ class Rewriting:
                 return Rule.recurse if dictionary_vr(tag) == "SQ" else Rule.dummy
             return Rule.empty if type_[0] == "2" and (type_ == "2" or not self.settings.is_listed(tag)) else Rule.remove
         if type_ is None:
-            return choice[-1] if self.types is None or parent else choice[0]
+            safe = self.types is None or (parent and dictionary_vr(tag) != "SQ")  # a sequence without items is no safer
+            return choice[-1] if safe else choice[0]
         if type_[0] == "2" and Rule.empty in choice:
             return Rule.empty
         return choice[-1]
