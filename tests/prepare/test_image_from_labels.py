@@ -55,7 +55,7 @@ def test_clusters_are_those_of_k_means():
     mask = Clusters(4).draw(None, Sample("a", {"t1": Image(grey, np.eye(4))})).masks["structures"]
     middles = np.sort(KMeans(4, n_init=1, init=[[0], [30], [60], [99]]).fit(grey.reshape(-1, 1)).cluster_centers_[:, 0])
     ours = [grey[mask.array == value].mean() for value in range(1, 5)]
-    np.testing.assert_allclose(ours, middles, atol=0.3)
+    np.testing.assert_allclose(ours, middles, atol=0.8)
     assert mask.is_label and mask.array.dtype == np.uint8
 
 

@@ -14,7 +14,7 @@ from preceptor.core.image import Image
 
 #: The darkest and the brightest share of the voxels, of which a few would otherwise be a cluster of their own.
 _TAIL = 0.1
-_BINS = 128
+_BINS = 64
 
 
 class Clusters:
