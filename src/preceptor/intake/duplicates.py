@@ -135,7 +135,7 @@ def _pairs_of(
 ) -> list[Pair]:
     plain, detail = unit_rows(stack), unit_rows(fine_detail(stack))
     best: dict[tuple[int, int], tuple[float, str]] = {}
-    for form, turned in _forms(stack):
+    for form, turned in forms_of(stack):
         turned_plain, turned_detail = unit_rows(turned), unit_rows(fine_detail(turned))
         for start in range(0, len(names), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
@@ -169,7 +169,7 @@ def fine_detail(stack: np.ndarray) -> np.ndarray:
     return stack - around
 
 
-def _forms(stack: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def forms_of(stack: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """The stack in each way a picture can lie: 8 turns and mirrors of a flat one, 8 mirrors of a volume."""
     if stack.shape[1] == 1:
         for quarter in range(4):

@@ -1,0 +1,230 @@
+"""Copies among very many pictures: an index of thumbnails on disk, searched block by block.
+
+A hundred thousand thumbnails make five thousand million pairs, each in eight positions. Every pair is judged, exactly
+as `find_pairs` judges it, yet few are compared in full: a thumbnail's 63 coarsest waves give its part of a correlation,
+and the length of the rest bounds what the finer ones can add (Cauchy and Schwarz). Only pairs whose bound reaches the
+threshold are looked at. Memory holds one block, whatever the number of pictures, and the pairs of each finished block are
+on disk, so a search that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from preceptor.core.errors import CohortError
+from preceptor.core.files import write_aside
+from preceptor.core.image import Image
+
+from .duplicates import SAME_DETAIL, SAME_PICTURE, SIDE, Pair, fine_detail, forms_of, thumbnail, unit_rows
+
+#: Waves along an axis that are compared first.
+_WAVES = 8
+
+#: Pictures in a block.
+_BLOCK = 2048
+
+_RECORD_BYTES = SIDE * SIDE * 2
+
+
+class ThumbnailIndex:
+    """Thumbnails of flat pictures in a folder: added one by one, searched for copies, taken up again where it stopped.
+
+    Args:
+        folder: Made where it is not there. Holds ``thumbnails.f16``, ``names.jsonl`` and, per search, ``pairs-….jsonl``.
+
+    Raises:
+        CohortError: The folder holds no such index.
+
+    Example:
+        >>> import tempfile
+        >>> index = ThumbnailIndex(Path(tempfile.mkdtemp()))
+        >>> picture = Image(np.arange(4096, dtype=np.float32).reshape(1, 64, 64), np.eye(4))
+        >>> index.add("a", picture), index.add("b", picture), len(index)
+        (None, None, 2)
+        >>> [(pair.first, pair.second) for pair in index.pairs()]
+        [('a', 'b')]
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._pixels, self._names_file = self.folder / "thumbnails.f16", self.folder / "names.jsonl"
+        self.names = self._read_names()
+        self._known = set(self.names)
+
+    def _read_names(self) -> list[str]:
+        """The names whose thumbnail is whole: what a kill left half written is cut off."""
+        if not self._pixels.exists() or not self._names_file.exists():
+            self._pixels.touch()
+            self._names_file.touch()
+        lines = self._names_file.read_bytes().split(b"\n")[:-1]
+        whole = min(len(lines), self._pixels.stat().st_size // _RECORD_BYTES)
+        try:
+            names = [str(json.loads(line)) for line in lines[:whole]]
+        except ValueError as error:
+            raise CohortError(
+                "the folder's list of names can't be read",
+                expected="an index that this version wrote",
+                remedy="remove the folder, and index the pictures again",
+                code="thumbnail_index",
+            ) from error
+        with self._pixels.open("r+b") as pixels, self._names_file.open("r+b") as file:
+            pixels.truncate(whole * _RECORD_BYTES)
+            file.truncate(sum(len(line) + 1 for line in lines[:whole]))
+        return names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def add(self, name: str, image: Image) -> None:
+        """Add a picture, unless one of that name is there.
+
+        Args:
+            name: Of the case; unique.
+            image: Flat; of a sequence the first frame is taken.
+
+        Raises:
+            CohortError: It is a volume.
+        """
+        if name in self._known:
+            return
+        small = thumbnail(image)
+        if len(small) != 1:
+            raise CohortError(
+                "a volume can't be indexed with pictures", expected="an image of two dimensions", code="thumbnail_index"
+            )
+        spread = float(small.std())
+        scaled = (small[0] - small.mean()) / spread if spread > 0 else np.zeros_like(small[0])
+        with self._pixels.open("ab") as pixels:
+            pixels.write(scaled.astype("<f2").tobytes())
+        with self._names_file.open("ab") as names:
+            names.write(json.dumps(name).encode() + b"\n")
+        self.names.append(name)
+        self._known.add(name)
+
+    def pairs(
+        self,
+        same_picture: float = SAME_PICTURE,
+        same_detail: float = SAME_DETAIL,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Pair]:
+        """Every two pictures that are one, in the order they were added.
+
+        Args:
+            same_picture: Smallest absolute correlation of two thumbnails.
+            same_detail: Smallest absolute correlation of their fine detail.
+            progress: Told ``(pictures compared with all before them, pictures)``.
+        """
+        if not self.names:
+            return []
+        stored = self.folder / f"pairs-{len(self.names)}-{same_picture:g}-{same_detail:g}.jsonl"
+        lines = stored.read_text(encoding="utf-8").splitlines() if stored.exists() else []
+        pictures = np.memmap(self._pixels, dtype="<f2", mode="r", shape=(len(self.names), SIDE, SIDE))
+        for _, found in search(pictures, same_picture, same_detail, start=len(lines)):
+            lines.append(json.dumps(found))
+            with write_aside(stored) as aside:
+                aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            if progress is not None:
+                progress(min(len(lines) * _BLOCK, len(self.names)), len(self.names))
+        return [
+            Pair(self.names[one], self.names[other], "image", "image", value, form)
+            for one, other, value, form in sorted(tuple(each) for line in lines for each in json.loads(line))
+        ]
+
+
+def search(
+    pictures: np.ndarray, same_picture: float, same_detail: float, start: int = 0
+) -> Iterator[tuple[int, list[tuple[int, int, float, str]]]]:
+    """The pairs of each block of pictures with those before it and in it.
+
+    Args:
+        pictures: ``(picture, 32, 32)`` thumbnails; may lie on disk.
+        same_picture, same_detail: Thresholds, as in `find_pairs`.
+        start: Block to begin with.
+
+    Yields:
+        ``(block, [(earlier picture, later picture, correlation, form)])``, a pair once, in the form that is most alike.
+    """
+    waves = _waves()
+    coarse = np.concatenate(
+        [_coarse(_block(pictures, first), waves) for first in range(0, len(pictures), _BLOCK)]
+    )  # 256 bytes a picture
+    for block in count(start):
+        first = block * _BLOCK
+        if first >= len(pictures):
+            return
+        later = _block(pictures, first)
+        best: dict[tuple[int, int], tuple[float, str]] = {}
+        for form, turned in forms_of(later[:, None]):
+            near = _coarse(turned[:, 0], waves)
+            wanted, wanted_detail = unit_rows(turned), unit_rows(fine_detail(turned))
+            for row in range(0, first + len(later), _BLOCK):
+                earlier = coarse[row : row + _BLOCK]
+                for one, other in _close(earlier, near, same_picture, row == first):
+                    values = _judged(
+                        pictures, row + one, wanted[other], wanted_detail[other], same_picture, same_detail
+                    )
+                    for i, j, value in zip(row + one, first + other, values, strict=True):
+                        if value and abs(value) > abs(best.get((int(i), int(j)), (0.0, ""))[0]) + 1e-4:
+                            said = form if value > 0 else f"{form}, inverted".replace("as it is, ", "")
+                            best[int(i), int(j)] = (round(float(value), 4), said)
+        yield block, [(i, j, value, form) for (i, j), (value, form) in sorted(best.items())]
+
+
+def _block(pictures: np.ndarray, first: int) -> np.ndarray:
+    return np.asarray(pictures[first : first + _BLOCK], dtype=np.float32)
+
+
+def _waves() -> np.ndarray:
+    """``(8, 32)`` the coarsest cosines, each of length 1 and square to the others (DCT-II)."""
+    place = (np.arange(SIDE) + 0.5) * np.pi / SIDE
+    made = np.cos(np.arange(_WAVES)[:, None] * place) * np.sqrt(2 / SIDE)
+    made[0] /= np.sqrt(2)
+    return np.asarray(made, dtype=np.float32)
+
+
+def _coarse(block: np.ndarray, waves: np.ndarray) -> np.ndarray:
+    """``(picture, 64)``: the coarse waves of the picture at length 1, and the length of what they leave out."""
+    unit = unit_rows(block).reshape(block.shape)
+    held = (waves @ unit @ waves.T).reshape(len(block), -1)
+    rest = np.sqrt(np.clip((unit**2).sum(axis=(1, 2)) - (held**2).sum(axis=1), 0, None))
+    held[:, 0] = rest  # the mean is 0, so its place is free
+    return np.asarray(held, dtype=np.float32)
+
+
+def _close(
+    earlier: np.ndarray, later: np.ndarray, same_picture: float, diagonal: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places of the pairs that may correlate beyond the threshold, with one sign or the other."""
+    for sign in (1, -1):
+        signed = sign * earlier
+        signed[:, 0] = earlier[:, 0]
+        bound = signed @ later.T > same_picture - 1e-3  # half-precision rounding
+        if diagonal:
+            bound = np.triu(bound, 1)
+        one, other = np.nonzero(bound)
+        for part in range(0, len(one), _BLOCK):
+            yield one[part : part + _BLOCK], other[part : part + _BLOCK]
+
+
+def _judged(
+    pictures: np.ndarray,
+    one: np.ndarray,
+    wanted: np.ndarray,
+    wanted_detail: np.ndarray,
+    same_picture: float,
+    same_detail: float,
+) -> np.ndarray:
+    """``(pair,)`` the correlation of the pairs that are one picture, 0 for the others."""
+    mine = np.asarray(pictures[one], dtype=np.float32)[:, None]
+    alike = (unit_rows(mine) * wanted).sum(axis=1)
+    detail = (unit_rows(fine_detail(mine)) * wanted_detail).sum(axis=1)
+    return np.where((np.abs(alike) > same_picture) & (np.abs(detail) > same_detail), alike, 0.0)
