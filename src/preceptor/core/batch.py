@@ -45,6 +45,9 @@ class Batch:
         rows: ``(batch,)`` long: the row of the loader's index each sample was drawn from.
         keys: The cases' keys.
         mixed: Where each sample is two cases in one; `keys`, `rows`, `fields` and `targets` are then those of the larger part.
+        points: ``{name: (batch, place, axis)}`` float32: places in voxels of the images, moved with them; they may lie outside.
+            Infinite where a case has no more of them, NaN where nobody looked, or where the labels are hidden.
+        boxes: ``{name: (batch, place, 2, axis)}``: lowest and highest corner, likewise.
     """
 
     images: dict[str, Tensor]
@@ -55,12 +58,14 @@ class Batch:
     fields: dict[str, Any] = field(default_factory=dict)
     masks: dict[str, Tensor] = field(default_factory=dict)
     mixed: Mixed | None = None
+    points: dict[str, Tensor] = field(default_factory=dict)
+    boxes: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def _tensors(self) -> Iterator[tuple[dict[str, Any], str]]:
-        for each in (self.images, self.present, self.targets, self.masks, self.fields):
+        for each in (self.images, self.present, self.targets, self.masks, self.fields, self.points, self.boxes):
             for name, value in each.items():
                 if hasattr(value, "to"):
                     yield each, name

@@ -20,6 +20,7 @@ from preceptor.core.plugins import Task, Transform
 
 from .frames import Frames, stacked
 from .patches import UNLABELLED, copy_patch, draw, empty_patch, full_patch, place_patch, read_patch
+from .placing import most_places, moved_places
 from .prepared import ANYWHERE, Grid, PreparedCase
 from .rows import fields_of, make_index, refuse_several_grids, same_channels, targets_of, text_columns
 from .store import Store
@@ -95,6 +96,7 @@ class Examples:
                 if name != task.mask:
                     self._marks.setdefault(name, prepared.mask(name).array.shape[1:])
             strata.append([] if case.key in hidden or patch is None else sorted(prepared.strata))
+        self._most = {} if task.varies else most_places(cases)
         self._channels = same_channels(store, self._cases, patch)
         self._text = text_columns(cases)
         targets = [targets_of(task, case, case.key in hidden) for case in cases]
@@ -111,7 +113,7 @@ class Examples:
 
     def _has_what_a_frame_holds(self, case: Case) -> bool:
         """Whether patches of a case are copied as they are, straight into a frame."""
-        if not self.frames.parts or self._augment or self._marks or case.key in self._hidden:
+        if not self.frames.parts or self._augment or self._marks or self._most or case.key in self._hidden:
             return False
         prepared = self._store.prepared(case.key)
         return set(prepared.names_of(prepared.grids[0])) == set(self.frames.parts) and set(prepared.views) == set(
@@ -168,6 +170,16 @@ class Examples:
             keys=[self._cases[each.case].key for each in told],
             fields=fields_of([self._cases[each.case] for each in told], self._text),
             masks={name: stacked(column) for name, column in _columns([m.marks for m in made]).items()},
+            points={
+                name: torch.stack([m.places["points", name] for m in made])
+                for kind, name in self._most
+                if kind == "points"
+            },
+            boxes={
+                name: torch.stack([m.places["boxes", name] for m in made])
+                for kind, name in self._most
+                if kind == "boxes"
+            },
         )
 
     def _crops(self, told: Sequence[Told], frame: Mapping[str, Tensor]) -> Batch:
@@ -219,6 +231,7 @@ class Examples:
         prepared = self._store.prepared(case.key)
         images: dict[str, Tensor] = {}
         masks: dict[str, Tensor] = {}
+        places: dict[tuple[str, str], Tensor] = {}
         for number, grid in enumerate(prepared.grids):
             shape, first = grid.shape, (0,) * len(grid.shape)
             if self._patch is not None:
@@ -229,6 +242,9 @@ class Examples:
             if self._augment and rng is not None:
                 seen = self._seen(case, prepared, number, shape, first)
                 spatial, intensities = draw(self._augment, rng, seen, shape)
+            if number == 0 and self._most:
+                known = None if case.key in self._hidden else prepared
+                places = moved_places(known, self._most, first, spatial, shape)
             read = self._read(prepared, grid, shape, first, spatial, slots, arrays)
             marks = dict(zip(grid.masks, read[len(grid.views) :], strict=True))
             if spatial is not None and spatial.relabel:
@@ -240,7 +256,7 @@ class Examples:
                 for applied in intensities:
                     tensor = applied.on(view, tensor, marks)
                 images[view] = tensor
-        return self._finish(told.case, row, rng, images, masks, slots)
+        return self._finish(told.case, row, rng, images, masks, slots)._replace(places=places)
 
     def _read(
         self,
@@ -270,7 +286,7 @@ class Examples:
             return prepared.shown[known]
         whole = self._store.sample(case.key, as_kept=True)
         if is_hidden:
-            whole = replace(whole, labels={})
+            whole = replace(whole, labels={}, points={}, boxes={})
         part = _part(whole, prepared.grids[number])
         if self._reads_pixels:
             return full_patch(part, shape, first)
@@ -345,6 +361,7 @@ class _Example(NamedTuple):
     targets: dict[str, Tensor]
     marks: dict[str, Tensor]
     row: int
+    places: Mapping[tuple[str, str], Tensor] = {}
 
 
 def _part(sample: Sample, grid: Grid) -> Sample:

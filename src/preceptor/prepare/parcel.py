@@ -105,4 +105,6 @@ def _each_tensor(batch: Batch, change: Any) -> Batch:
         keys=batch.keys,
         fields=changed(batch.fields),
         masks=changed(batch.masks),
+        points=changed(batch.points),
+        boxes=changed(batch.boxes),
     )

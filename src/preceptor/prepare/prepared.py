@@ -96,6 +96,8 @@ class PreparedCase:
         self._images: Mapping[str, Any] = record["images"]
         self._masks: Mapping[str, Any] = record["masks"]
         self.grids = tuple(Grid(tuple(g["views"]), tuple(g["masks"]), tuple(g["shape"])) for g in record["grids"])
+        self.points = {name: np.array(each, dtype=float) for name, each in record.get("points", {}).items()}
+        self.boxes = {name: np.array(each, dtype=float) for name, each in record.get("boxes", {}).items()}
         self.strata = {int(value): count for value, count in record["strata"].items()}
 
     @property
@@ -294,6 +296,8 @@ def write_prepared(path: Path, sample: Sample, dense: str | None, storage: Stora
             for part in split_by_grid(sample)
         ],
         "strata": strata,
+        "points": {name: places.tolist() for name, places in sample.points.items()},
+        "boxes": {name: places.tolist() for name, places in sample.boxes.items()},
     }
     with write_aside(path, durable=False) as aside:  # thousands of waits for the disk would cost more than the work
         _write(aside, arrays, {"preceptor": json.dumps(record)})

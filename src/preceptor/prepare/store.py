@@ -141,6 +141,8 @@ class Store:
             labels=case.labels,
             fields=case.fields,
             mask_values=self.mask_values,
+            points=prepared.points,
+            boxes=prepared.boxes,
         )
 
     @property
@@ -305,7 +307,7 @@ def _fit(
 
 def _sources(root: Path, case: Case) -> list[Any]:
     """What a case is made from: each source's bytes, and which part of the file."""
-    parts = []
+    parts: list[Any] = [["places", case.points, case.boxes]] if case.points or case.boxes else []
     for kind, sources in (("image", case.images), ("mask", case.masks)):
         for name, source in sources.items():
             file, _, member = source.partition("::")
