@@ -20,7 +20,7 @@ from .pixel_copies import (
 )
 from .shown_frames import displayed, searched
 from .stored_pixels import Fill, masked_pixels, open_pixels
-from .text_detection import FoundText, TextBox, TextRules, cover, find_text
+from .text_detection import FoundText, TextBox, TextRules, cover, find_text, is_covered
 from .ultrasound_regions import regions_fit, tissue_mask
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ def found_in(views: list[np.ndarray], outside: np.ndarray, modality: str, rules:
             each = find_text(shown, modality, rules)
             text += each.text
             suspicious += each.suspicious
-    covered = cover(outside.shape, text)
-    left = [box for box in suspicious if not covered[cover(outside.shape, [box])].mean() > 0.5]
+    covered = cover(outside.shape, text) | outside
+    left = [box for box in suspicious if not is_covered(box, covered)]
     return FoundText(tuple(text), tuple(left))
 
 

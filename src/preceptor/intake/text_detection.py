@@ -155,7 +155,7 @@ def find_text(picture: np.ndarray, modality: str = "", rules: TextRules | None =
     fitting = [box for box in found if box.height >= _LOWEST_PX and box.area <= most and not _is_blob(box, picture)]
     text = [box.grown(rules) for box in fitting if box.score >= (rules.line if _is_line(box, picture) else rules.other)]
     covered = cover(picture.shape[:2], text)
-    doubtful = [box for box in fitting if box.score >= rules.suspicious and not _inside(box, covered)]
+    doubtful = [box for box in fitting if box.score >= rules.suspicious and not is_covered(box, covered)]
     return FoundText(tuple(text), tuple(doubtful))
 
 
@@ -180,8 +180,8 @@ def cover(shape: tuple[int, ...], boxes: Iterable[TextBox]) -> np.ndarray:
     return mask
 
 
-def _inside(box: TextBox, covered: np.ndarray) -> bool:
-    """Whether most of a box is masked already."""
+def is_covered(box: TextBox, covered: np.ndarray) -> bool:
+    """Whether most of a box is masked already, by a mask ``(row, column)`` bool; one outside the picture is."""
     own = cover(covered.shape, [box])
     return bool(covered[own].mean() > 0.5) if own.any() else True
 
