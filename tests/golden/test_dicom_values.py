@@ -227,7 +227,7 @@ NAMED = {
     **dict.fromkeys(NO_PREAMBLE, "not_dicom"),
 }
 READ_ALL = """
-import resource, sys
+import sys
 from pathlib import Path
 from preceptor.core.errors import PreceptorError
 from preceptor.intake.read import read_image
@@ -237,7 +237,9 @@ for path in sorted(folder.iterdir()):
         read_image(folder, path.name)
     except PreceptorError:
         continue
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not `ru_maxrss`: that remembers how large the process was that started this one.
+highest = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(highest.split()[1]) // 1024)
 """
 
 

@@ -53,9 +53,11 @@ def read_sealed_recipe(sections: Any, networks: Mapping[str, Any], path: Path) -
             problems=report.errors,
         )
     try:
-        train = filled["train"]
-        known_settings = parameters(Train)
-        filled["train"] = {name: conform(train[name], each.annotation) for name, each in known_settings.items()}
+        # A setting that came after the bundle was sealed is what it always was: its default.
+        sealed = dict(filled["train"])
+        filled["train"] = {
+            name: conform(sealed.get(name, each.default), each.annotation) for name, each in parameters(Train).items()
+        }
         return Recipe.of(filled, Path())
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, "its recipe can't be read") from error
