@@ -1,6 +1,9 @@
 """Video: the true times of frames, exact pixels where the codec keeps them, and limits that hold before decoding."""
 
+import io
 import struct
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,3 +216,38 @@ def test_lung_ultrasound_is_a_cohort_of_clips_in_true_time(shared_data):
     assert clip.array.shape == (1, 16, 160, 160)
     # 16 of 21 frames at 10 a second; found by comparing them with the original: 0 1 3 4 5 7 8 9 11 12 13 15 16 17 19 20.
     assert clip.meta["frame_times_s"] == [n / 10 for n in (0, 1, 3, 4, 5, 7, 8, 9, 11, 12, 13, 15, 16, 17, 19, 20)]
+
+
+def test_the_stream_inside_a_dicom_file_is_decoded(tmp_path):
+    from pydicom import Dataset
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import generate_uid
+
+    frames = np.add.outer(np.arange(64), np.arange(48))[None] + 20 * np.arange(4)[:, None, None]
+    stream = io.BytesIO()
+    with av.open(stream, "w", format="mp4") as container:
+        out = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        out.width, out.height, out.pix_fmt = 48, 64, "yuv420p"
+        out.codec_context.time_base = Fraction(1, 25)
+        for number, values in enumerate(frames.astype(np.uint8)):
+            frame = av.VideoFrame.from_ndarray(np.repeat(values[..., None], 3, 2), format="rgb24")
+            frame.pts = number
+            for packet in [*out.encode(frame), *(out.encode(None) if number == 3 else [])]:
+                container.mux(packet)
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.3.1", generate_uid()
+    dataset.Modality, dataset.FrameTime, dataset.NumberOfFrames = "US", 40, 4
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel, dataset.PlanarConfiguration = 64, 48, 3, 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+    dataset.PhotometricInterpretation = "YBR_PARTIAL_420"
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.save_as(tmp_path / "clip.dcm", enforce_file_format=True)
+    clip = read_image(Path(tmp_path), "clip.dcm")
+    assert clip.array.shape == (3, 4, 48, 64) and clip.meta["frame_times_s"] == pytest.approx([0, 0.04, 0.08, 0.12])
+    assert np.abs(clip.array[1].swapaxes(1, 2).astype(int) - frames).max() <= 6

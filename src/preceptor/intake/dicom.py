@@ -13,7 +13,7 @@ from preceptor.core.errors import PrepareError, safe_name
 from preceptor.maths.lookup_table import looked_up, table_entries
 
 from .decoding import decode_apart
-from .fitness import check_decodable, check_pixel_element, pixels_follow, refuse_deep, refuse_other_objects
+from .fitness import check_decodable, check_pixel_element, is_video, pixels_follow, refuse_deep, refuse_other_objects
 from .guard import guarded
 from .limits import check_dimensions, check_ratio
 from .planes import Plane
@@ -66,7 +66,7 @@ def read_header(path: Path) -> Dataset:
         declared = check_dimensions(shape, path) * max(int(dataset.BitsAllocated), 8) // 8
         syntax = dataset.file_meta.get("TransferSyntaxUID")
         check_decodable(syntax, int(dataset.BitsAllocated), path)
-        if str(syntax).startswith(_COMPRESSED):
+        if str(syntax).startswith(_COMPRESSED) and not is_video(syntax):  # a still film shrinks to next to nothing
             check_ratio(declared, path.stat().st_size, path)
         if after is not None:
             bits = math.prod(shape) * int(dataset.BitsAllocated)
@@ -234,6 +234,10 @@ def _decoded(path: Path, dataset: Dataset, frame: int | None) -> np.ndarray:
     """Stored values ``(row, column[, sample])`` by the first decoder that reads them; RGB where they were YCbCr."""
     from pydicom.pixels import get_decoder, pixel_array
 
+    if is_video(dataset.file_meta.TransferSyntaxUID):
+        from .video import dicom_frames
+
+        return dicom_frames(path)[frame or 0]
     failed: Exception = ValueError()
     bits, syntax = int(dataset.get("BitsStored") or dataset.BitsAllocated), str(dataset.file_meta.TransferSyntaxUID)
     options: dict[str, Any] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +74,14 @@ def refuse_other_objects(dataset: Dataset, path: Path, *, has_pixels: bool) -> N
         )
 
 
+def is_video(syntax: Any) -> bool:
+    """Whether a transfer syntax is one stream for all frames: MPEG-2, H.264 or H.265.
+
+    Source: DICOM PS3.6, table A-1 (1.2.840.10008.1.2.4.100 to 108).
+    """
+    return re.fullmatch(r"1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?", str(syntax)) is not None
+
+
 def check_decodable(syntax: Any, bits_allocated: int, path: Path) -> None:
     """Refuse a transfer syntax that no decoder here reads, by its name.
 
@@ -94,6 +104,8 @@ def check_decodable(syntax: Any, bits_allocated: int, path: Path) -> None:
             remedy="write it again as a Part 10 file",
             code="attribute_absent",
         )
+    if is_video(syntax) and find_spec("av") is not None:
+        return
     try:
         decoders = get_decoder(syntax).available_plugins
         encoded = UID(syntax).is_compressed
@@ -102,11 +114,12 @@ def check_decodable(syntax: Any, bits_allocated: int, path: Path) -> None:
     twelve_bit = str(syntax) == _JPEG_EXTENDED and bits_allocated > 8 and "pylibjpeg" not in decoders
     if (encoded and not decoders) or twelve_bit:
         what = "12-bit JPEG" if twelve_bit else UID(syntax).name
+        extra = "jpeg-gpl" if twelve_bit else "video" if is_video(syntax) else ""
         raise PrepareError(
             f"no decoder here reads {what}",
             where=safe_name(path),
             expected="uncompressed, JPEG baseline, lossless, LS or 2000, RLE, or deflated",
-            remedy="pip install 'preceptor[jpeg-gpl]'" if twelve_bit else "export it again, uncompressed",
+            remedy=f"pip install 'preceptor[{extra}]'" if extra else "export it again, uncompressed",
             code="transfer_syntax",
         )
 

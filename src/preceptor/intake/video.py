@@ -6,6 +6,7 @@ timestamps say, so that a variable rate stays one. Sound, titles, places and oth
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,21 @@ def decode_video(path: Path, kind: str) -> tuple[dict[str, Any], np.ndarray]:
             remedy="export it again, or cut it",
             code="video_decoder",
         ) from error
+
+
+def dicom_frames(path: Path) -> np.ndarray:
+    """The frames ``(frame, row, column[, channel])`` of the stream inside a DICOM file; of the last file they are kept.
+
+    Raises:
+        PrepareError, MissingExtra: As in `read_video`.
+    """
+    facts = path.stat()
+    return _dicom_frames(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _dicom_frames(path: Path, size: int, changed: int) -> np.ndarray:
+    return decode_video(path, "dicom")[1]
 
 
 def _refusal(told: str, path: Path) -> PrepareError:

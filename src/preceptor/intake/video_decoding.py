@@ -114,9 +114,11 @@ def _decoded(request: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]
 
 def _bit_stream(path: Path) -> bytes:
     from pydicom import dcmread
-    from pydicom.encaps import generate_fragments
+    from pydicom.encaps import generate_fragments, parse_basic_offsets
 
-    return b"".join(generate_fragments(dcmread(path).PixelData))
+    pixels = io.BytesIO(dcmread(path).PixelData)
+    parse_basic_offsets(pixels)
+    return b"".join(generate_fragments(pixels))
 
 
 def _frames(container: av.container.InputContainer, request: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
