@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .intake.annotations.record import Annotations
     from .intake.deidentify.folder import Report
     from .intake.deidentify.leak_audit import LeakAudit
+    from .intake.picture_cleaning import CleanedFile
     from .intake.scanning import Row, Scan
     from .intake.synthetic_table import SyntheticTable
-    from .intake.picture_cleaning import CleanedFile
     from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
@@ -256,12 +256,19 @@ def audit_phi(
     return audit_folder(Path(folder), read_known(Path(known)), shortest=shortest, tell=tell)
 
 
-def convert(source: str | Path, out: str | Path, *, tell: Callable[[int, int], None] | None = None) -> list[Row]:
+def convert(
+    source: str | Path,
+    out: str | Path,
+    *,
+    untilt: bool = False,
+    tell: Callable[[int, int], None] | None = None,
+) -> list[Row]:
     """Write the DICOM series of a folder, a DICOMDIR, a zip archive or one file as NIfTI, and a table of them.
 
     Args:
         source: Nothing in it is changed.
         out: The folder of the files and of ``conversion.csv``.
+        untilt: Move the slices of a tilted gantry onto one grid instead of refusing them.
         tell: Is told how many of how many images are done.
 
     Returns:
@@ -274,7 +281,7 @@ def convert(source: str | Path, out: str | Path, *, tell: Callable[[int, int], N
     from .intake.unpacking import unpacked
 
     with unpacked(Path(source)) as place:
-        return convert_folder(place, Path(out), tell)
+        return convert_folder(place, Path(out), tell, untilt=untilt)
 
 
 def tags(

@@ -29,6 +29,7 @@ SUPPORTED = (
     ("enhanced multi-frame", "frames sorted by position", _DICOM, "test_enhanced_frames_are_sorted_along_the_normal_and_scaled_one_by_one"),
     ("a scale for each slice or frame", "applied one by one, before stacking", _VALUES, "test_each_frame_has_a_scale_of_its_own"),
     ("tilted gantry, sheared slices", "refused: `shear`, with the angle", _SCAN, "test_what_makes_no_volume_is_refused_with_its_reason"),
+    ("tilted gantry with `convert --untilt`", "slices moved onto one grid", _SCAN, "test_a_tilted_gantry_is_set_right_when_asked_for"),
     ("missing slices", "refused: `gap`, with its place", _SCAN, "test_what_makes_no_volume_is_refused_with_its_reason"),
     ("uneven slices", "refused: `uneven`", _SCAN, "test_what_makes_no_volume_is_refused_with_its_reason"),
     ("exact copies of a file", "left out, and said", _SCAN, "test_copies_are_left_out_and_other_duplicates_refused"),

@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from . import console
 
 
-def convert(source: Path, out: Path, *, as_json: console.Json = False) -> None:
+def convert(
+    source: Path, out: Path, *, untilt: Annotated[bool, Parameter(negative="")] = False, as_json: console.Json = False
+) -> None:
     """Convert DICOM series to NIfTI, and tell what was not converted and why.
 
     The same command again goes on where it stopped.
@@ -20,10 +25,12 @@ def convert(source: Path, out: Path, *, as_json: console.Json = False) -> None:
         A folder, a DICOMDIR, a zip archive, or one file.
     out
         The folder to write to. Files are named after keys, which name nobody; conversion.csv lists them.
+    untilt
+        Move the slices of a tilted gantry onto one grid, by linear interpolation, instead of refusing them.
     """
     from preceptor import api
 
-    rows = api.convert(source, out, tell=_tell if sys.stderr.isatty() else None)
+    rows = api.convert(source, out, untilt=untilt, tell=_tell if sys.stderr.isatty() else None)
     counts = dict(Counter(row.verdict for row in rows))
     lines = [(row.verdict, row.series or "-", row.source or row.reason) for row in rows]
     told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) or "no DICOM found"

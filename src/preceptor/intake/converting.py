@@ -13,14 +13,16 @@ from preceptor.core.errors import PrepareError, Problem
 from preceptor.core.image import Image
 
 from .read import read_image
-from .scanning import Row, scan
+from .scanning import Row, read_part, scan
 from .tables import write_rows
 from .write import write_image
 
 _TABLE = "conversion.csv"
 
 
-def convert(source: Path, out: Path, tell: Callable[[int, int], None] | None = None) -> list[Row]:
+def convert(
+    source: Path, out: Path, tell: Callable[[int, int], None] | None = None, *, untilt: bool = False
+) -> list[Row]:
     """Write every image below a folder as NIfTI, and a table of what was written and what not.
 
     Voxels keep the order they have in DICOM, x along a row and y down a column; the affine says where they lie. Files
@@ -30,6 +32,7 @@ def convert(source: Path, out: Path, tell: Callable[[int, int], None] | None = N
         source: A folder, a DICOMDIR, or one file.
         out: The folder of ``<series>[-<part>].nii.gz`` and ``conversion.csv``. Names are keys, which name nobody.
         tell: Is told how many of how many images are done.
+        untilt: Move the slices of a tilted gantry onto one grid (see `preceptor.intake.untilting`) and say so.
 
     Returns:
         A row for each image, ``source`` being the file written, relative to `out`; what was not is ``refused`` or
@@ -45,7 +48,8 @@ def convert(source: Path, out: Path, tell: Callable[[int, int], None] | None = N
     found = scan(source)
     rows = []
     for number, row in enumerate(found.rows, start=1):
-        rows.append(_converted(row, root, out) if row.is_taken else row)
+        is_tilted = untilt and row.code == "shear"
+        rows.append(_converted(row, root, out, is_tilted) if row.is_taken or is_tilted else row)
         if tell is not None:
             tell(number, len(found.rows))
     write_rows(out / _TABLE, [_record(row) for row in rows])
@@ -58,13 +62,19 @@ def _record(row: Row) -> dict[str, Any]:
     return record
 
 
-def _converted(row: Row, root: Path, out: Path) -> Row:
-    part = f"-{row.part.partition(' ')[0]}" if row.part else ""
-    name = f"{row.series}{part}.nii.gz"
+def _converted(row: Row, root: Path, out: Path, is_tilted: bool) -> Row:
+    number = row.part.partition(" ")[0]
+    name = f"{row.series}{f'-{number}' if number else ''}{'-untilted' if is_tilted else ''}.nii.gz"
+    if is_tilted:
+        row = replace(row, verdict="taken", reason="untilted: its slices were moved onto one grid", code="", remedy="")
     if (out / name).exists():
         return replace(row, source=name)
     try:
-        write_image(out / name, _with_time_step(read_image(root, row.source)))
+        if is_tilted:
+            image = read_part(root, f"{row.series}{f'.{number}' if number else ''}", untilt=True)
+        else:
+            image = read_image(root, row.source)
+        write_image(out / name, _with_time_step(image))
     except PrepareError as error:
         problem: Problem = error.problem
         reason = f"{problem.what} ({problem.where})" if problem.where else problem.what

@@ -126,20 +126,21 @@ def scan(source: Path, *, pixels: bool = False, tell: Callable[[int, int], None]
     return Scan((*rows, *_damaged(found)), found.others, found.indices)
 
 
-def read_part(folder: Path, part: str, *, is_label: bool = False) -> Image:
+def read_part(folder: Path, part: str, *, is_label: bool = False, untilt: bool = False) -> Image:
     """Read an image that `scan` named ``folder::part``.
 
     Args:
         folder: Searched to its bottom.
         part: ``series-3f9a12c4``, with ``.2`` after it for the second part.
         is_label: Integer codes.
+        untilt: Bring the slices of a tilted gantry onto one grid instead of refusing them.
 
     Raises:
         PrepareError: The folder holds no such part, or it makes no image.
     """
     loaded, wanted, key = _find(folder, part)
     with guarded(folder):
-        return _read(loaded, wanted, key, is_label)
+        return _read(loaded, wanted, key, is_label, untilt=untilt)
 
 
 def part_files(folder: Path, part: str) -> list[Path]:
@@ -216,11 +217,12 @@ def _load(files: Sequence[Path], key: str) -> _Loaded:
     return _Loaded(headers, kept, made, copies, no_image)
 
 
-def _read(loaded: _Loaded, part: Part, key: str, is_label: bool) -> Image:
-    if part.problem is not None:
+def _read(loaded: _Loaded, part: Part, key: str, is_label: bool, *, untilt: bool = False) -> Image:
+    if part.problem is not None and not (untilt and part.problem.code == "shear"):
         raise PrepareError(**{name: value for name, value in asdict(part.problem).items() if name in _TOLD})
     left_out = [f"{loaded.copies} copies of files"] if loaded.copies else []
-    return read_planes(loaded.files, loaded.headers, part.planes, left_out, is_label, key)
+    untilt = untilt and part.problem is not None
+    return read_planes(loaded.files, loaded.headers, part.planes, left_out, is_label, key, untilt=untilt)
 
 
 _TOLD = ("what", "where", "expected", "remedy", "code")

@@ -20,6 +20,7 @@ from .labels import as_label_map
 from .limits import check_dimensions
 from .planes import Plane, detector_spacing, planes
 from .stack import Stack, stack
+from .untilting import untilted
 from .voi import own_window, padding_value
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def read_planes(
     left_out: Sequence[str],
     is_label: bool,
     where: str,
+    *,
+    untilt: bool = False,
 ) -> Image:
     """The image that planes of one kind make.
 
@@ -105,6 +108,7 @@ def read_planes(
         left_out: What was left out before, for ``meta``.
         is_label: Integer codes.
         where: Name of the series for messages.
+        untilt: Bring the slices of a tilted gantry onto one grid instead of refusing them.
 
     Returns:
         As `read_series`.
@@ -117,13 +121,14 @@ def read_planes(
     placements = [plane.placement for plane in found if plane.placement is not None]
     try:
         placed = len(placements) == len(found)
-        made = stack(placements) if placed else _unplaced(found, first, path, meta)
+        made = stack(placements, accept_shear=untilt) if placed else _unplaced(found, first, path, meta)
     except PrepareError as error:
         raise with_place(error, where, files, found) from None
     if made.repeated_by:
         meta["repeated_by"] = made.repeated_by
     array = _fill(files, headers, found, made.order)
-    return _image(array, made, meta, is_label, path)
+    image = _image(array, made, meta, is_label, path)
+    return untilted(image) if untilt else image
 
 
 def with_place(error: PrepareError, where: str, files: Sequence[Path], found: Sequence[Plane]) -> PrepareError:

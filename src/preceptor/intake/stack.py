@@ -37,11 +37,12 @@ class Stack:
     repeated_by: str = ""
 
 
-def stack(series: Sequence[Placement]) -> Stack:
+def stack(series: Sequence[Placement], *, accept_shear: bool = False) -> Stack:
     """Sort the planes of one series and find their affine.
 
     Args:
         series: Where each plane lies.
+        accept_shear: Take slices that lie aside of one another, whose affine then shears.
 
     Returns:
         The order along the normal, and the affine.
@@ -75,7 +76,7 @@ def stack(series: Sequence[Placement]) -> Stack:
     step = normal if len(places) == 1 else (places[-1] - places[0]) / (len(places) - 1)
     if len(places) > 1:
         _check_steps(series, order[0], along)
-        _check_line(order[0], places, step, normal)
+        _check_line(order[0], places, step, normal, accept_shear)
     affine = np.eye(4)
     affine[:3, 0] = row * first.spacing_mm[1]
     affine[:3, 1] = column * first.spacing_mm[0]
@@ -169,17 +170,19 @@ def _check_steps(series: Sequence[Placement], order: np.ndarray, along: np.ndarr
         )
 
 
-def _check_line(order: np.ndarray, places: np.ndarray, step: np.ndarray, normal: np.ndarray) -> None:
+def _check_line(
+    order: np.ndarray, places: np.ndarray, step: np.ndarray, normal: np.ndarray, accept_shear: bool
+) -> None:
     """Slices one above the other: a tilted gantry shears the volume, whatever GantryDetectorTilt says."""
     rise = float(step @ normal)
     aside = float(np.linalg.norm(step - rise * normal))
     degrees = math.degrees(math.atan2(aside, rise))
-    if degrees > _SHEAR_DEGREES:
+    if degrees > _SHEAR_DEGREES and not accept_shear:
         raise _refusal(
             f"the slices are sheared by {degrees:.3f} degrees: each lies aside of the one before (a tilted gantry)",
             int(order[1]),
             "slices one above the other along their normal",
-            "resample the series at its source, or with a transform that the recipe names",
+            "`preceptor convert --untilt` moves the slices onto one grid and writes NIfTI",
             "shear",
         )
     off = np.linalg.norm(places - (places[0] + np.arange(len(places))[:, None] * step), axis=1)
