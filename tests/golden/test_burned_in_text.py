@@ -113,7 +113,7 @@ def ultrasound(*regions, rows=100, columns=100):
 
 @pytest.mark.answer("I3.2")
 def test_regions_elsewhere_are_refused_and_other_kinds_left_out():
-    assert tissue_regions(ultrasound((0, 0, 49, 49, 1, 1), (0, 60, 99, 99, 4, 10), (0, 0, 99, 99, 3, 3))) == [
+    assert tissue_regions(ultrasound((0, 0, 49, 49, 1, 1), (0, 60, 99, 99, 1, 10), (0, 0, 99, 99, 3, 1))) == [
         (0, 0, 49, 49)
     ]
     assert tissue_regions(ultrasound((50, 50, 149, 149, 1, 1))) == [(50, 50, 99, 99)], "a quarter is inside"
@@ -167,3 +167,37 @@ def test_clips_cropped_to_their_sector_keep_writing_so_that_text_is_looked_for_b
         kept += bool(moving_sector(written)[letters > 0.5].any())
     assert min(shares) > 0 and 0.6 < np.median(shares) < 0.95
     assert kept > len(clips[::8]) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.answer("I3.3")
+def test_sector_and_text_together_leave_nothing_written_in_a_clip(shared_data):
+    """A name in the corner of a cropped clip, in every frame: movement keeps it, the search for text does not."""
+    pytest.importorskip("rapidocr")
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    from preceptor.intake.pixel_cleaning import clean_pixels
+
+    clips = sorted(path for path in (shared_data("pocus_lung_us_video") / "clips").iterdir() if path.is_dir())
+    for path in clips[40:60:15]:
+        shown = [Image.open(each).convert("L") for each in sorted(path.glob("*.jpg"))]
+        frames = np.stack([np.asarray(each.resize((2 * each.width, 2 * each.height))) for each in shown])
+        canvas = Image.new("L", frames.shape[:0:-1])
+        ImageDraw.Draw(canvas).text((4, 4), "FENWICK, ELENA", fill=255, font=font(16))
+        ink = np.asarray(canvas) > 127
+        frames[:, ink] = 255
+        dataset = Dataset()
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.Modality, dataset.PhotometricInterpretation = "US", "MONOCHROME2"
+        dataset.NumberOfFrames, dataset.Rows, dataset.Columns = frames.shape
+        dataset.SamplesPerPixel, dataset.PixelRepresentation = 1, 0
+        dataset.BitsAllocated = dataset.BitsStored = 8
+        dataset.HighBit, dataset.PixelData = 7, frames.tobytes()
+        dataset["PixelData"].VR = "OB"
+        cleaned, findings = clean_pixels(dataset)
+        assert findings.mask[ink].mean() >= 0.985
+        after = np.frombuffer(cleaned.PixelData, np.uint8).reshape(frames.shape)
+        assert (after[:, findings.mask] == frames.min()).all(), "in every frame"
+        assert (after[:, ~findings.mask] == frames[:, ~findings.mask]).all()
