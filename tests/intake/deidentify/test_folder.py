@@ -200,3 +200,23 @@ def test_damaged_bytes_end_in_one_error_without_a_value():
             refused += 1
             assert not any(value.lower() in str(error).lower() for value in KNOWN.values())
     assert 40 < refused < 400
+
+
+@pytest.mark.slow
+def test_pixels_are_searched_where_that_is_asked_for(tmp_path):
+    pytest.importorskip("rapidocr")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "key").write_bytes(b"a key of sufficient length")
+    dataset = dcmread(io.BytesIO(image(1)))
+    dataset.Rows = dataset.Columns = 128
+    dataset.PixelData = np.zeros((128, 128), np.uint16).tobytes()
+    dataset.save_as(tmp_path / "in/a.dcm", enforce_file_format=True)
+    report = deidentify_folder(
+        tmp_path / "in", tmp_path / "out", Settings(retain=("pixel-data",)), tmp_path / "key", workers=1
+    )
+    made = dcmread(next((tmp_path / "out").rglob("*.dcm")))
+    assert report.states == {"cleaned": 1}
+    assert made.BurnedInAnnotation == "NO"
+    assert [item.CodeValue for item in made.DeidentificationMethodCodeSequence] == ["113100", "113101"]
+    assert made.PixelData == dataset.PixelData
+    assert '"pixels"' in (tmp_path / "out/manifest.jsonl").read_text()
