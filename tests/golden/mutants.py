@@ -1490,3 +1490,10 @@ MUTANTS += [
     Mutant("I3.3", "maths.moving_sector", "return convex_hull(largest)", "return moving"),
     Mutant("I3.3", "maths.moving_sector", "largest = parts == 1 + int(", "largest = parts >= 1 + 0 * int("),
 ]
+
+# Archives.
+MUTANTS += [
+    Mutant("I12.4", "intake.unpacking", "if stat.S_IFMT(mode) not in (0, stat.S_IFREG):", "if False:"),
+    Mutant("I12.4", "intake.unpacking", '''/ f"{number:06}"''', "/ Path(entry.filename).name"),
+    Mutant("I12.4", "intake.unpacking", "(zipfile.BadZipFile, zlib.error, lzma.LZMAError)", "(zipfile.BadZipFile,)"),
+]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,9 @@ from .limits import PLAUSIBLE_RATIO, SMALL_BYTES
 _MOST_ENTRIES = 500_000
 _MOST_BYTES = 2**37
 _CHUNK = 1 << 20
+
+#: What the decoders of a damaged archive raise: those of deflate and LZMA are no kin of zipfile's own.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 @contextmanager
@@ -78,8 +84,8 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
                     while piece := packed.read(_CHUNK):  # zipfile stops at the size the entry claims
                         file.write(piece)
                 written.append(path)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except (*_DAMAGED, NotImplementedError, EOFError, ValueError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a place before the file's start
             raise
         raise _refused(archive, f"is damaged ({type(error).__name__})", "archive_damaged") from None
     return written
