@@ -78,6 +78,8 @@ def _size(image: Mapping[str, Any]) -> tuple[int, int]:
 
 def _row(found: Mapping[str, Any], image: str, label: str, size: tuple[int, int]) -> Annotation:
     drawn, box = found.get("segmentation"), found.get("bbox")
+    if not isinstance(found.get("id"), int | str | None):
+        raise ValueError
     kind: Kind = "none"
     geometry: Any = None
     own = {name: value for name, value in found.items() if name not in _OWN} | {"id": found.get("id")}
@@ -99,7 +101,7 @@ def _row(found: Mapping[str, Any], image: str, label: str, size: tuple[int, int]
         label=label,
         kind=kind,
         geometry=checked(kind, geometry),
-        reader=found.get("reader"),
+        reader=None if found.get("reader") is None else str(found["reader"]),
         image=image,
         extra={"coco": own},
     )

@@ -47,7 +47,7 @@ def read_geojson(path: Path, case: str) -> Annotations:
             for kind, geometry in _geometries(feature.get("geometry")):
                 extra = {"geojson": {"id": feature.get("id"), "properties": told}}
                 rows.append(Annotation(case, label, kind, checked(kind, geometry), image=case, extra=extra))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise annotation_error(
             path, "a feature's coordinates do not fit its kind", "points, lines or polygons", "annotation_format"
         ) from error
@@ -82,13 +82,15 @@ def _geometries(geometry: Any) -> Iterator[tuple[Kind, Any]]:
     elif sort in ("Polygon", "MultiPolygon"):
         parts = [places] if sort == "Polygon" else places
         parts = [[_ring(ring) for ring in part] for part in parts]
+        if any(len(part[0]) < 3 for part in parts):
+            raise ValueError
         parts.sort(key=lambda part: -abs(polygon_area(np.array(part[0]))))  # an island comes after the hole it lies in
         yield "polygon", [["cut" if number else "add", ring] for part in parts for number, ring in enumerate(part)]
     else:
         raise ValueError
 
 
-def _ring(places: Any) -> list[list[float]]:
+def _ring(places: Any) -> Any:
     """A ring without its last vertex, which repeats the first."""
     ring = [shifted(place, -0.5) for place in places]
-    return ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring
+    return checked("line", ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring)

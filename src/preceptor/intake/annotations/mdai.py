@@ -62,7 +62,7 @@ def read_mdai(path: Path) -> Annotations:
             path, "the export lacks a field, or one is of another kind", "an MD.ai export", "annotation_format"
         ) from error
     frame = {name: value for name, value in content.items() if name != "datasets"} | {"datasets": frames}
-    names = tuple(dict.fromkeys(label["name"] for label in declared.values()))
+    names = tuple(dict.fromkeys(str(label["name"]) for label in declared.values()))
     return Annotations(tuple(rows), sizes, names, extra={"mdai": frame})
 
 
@@ -73,7 +73,8 @@ def _row(found: Mapping[str, Any], declared: Mapping[str, Any], dataset: int, pa
     mode = label.get("annotationMode") or "none"
     if mode not in _KINDS:
         _refuse(path, f"the annotation mode '{mode}' is unknown", f"one of {', '.join(_KINDS)}", "mode_unknown")
-    uids = {scope: found.get(name) or None for scope, name in _UIDS.items()}
+    uids = {scope: str(found[name]) if found.get(name) else None for scope, name in _UIDS.items()}
+    frame, reader = found.get("frameNumber"), found.get("createdById")
     scope: Scope = "image" if uids["image"] else "series" if uids["series"] else "study"
     try:
         geometry = checked(_KINDS[mode], _geometry(mode, found.get("data")))
@@ -83,14 +84,14 @@ def _row(found: Mapping[str, Any], declared: Mapping[str, Any], dataset: int, pa
     size = {name: found[name] for name in ("width", "height") if name in found}
     return Annotation(
         case=str(uids["study"]),
-        label=label["name"],
+        label=str(label["name"]),
         kind=_KINDS[mode],
         geometry=geometry,
-        reader=found.get("createdById"),
+        reader=None if reader is None else str(reader),
         scope=scope,
         series=uids["series"],
         image=uids["image"],
-        frame=found.get("frameNumber"),
+        frame=None if frame is None else int(frame),
         extra={"mdai": {"dataset": dataset, "labelId": found["labelId"], "own": own, **size}},
     )
 

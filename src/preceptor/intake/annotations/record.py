@@ -22,6 +22,9 @@ Scope = Literal["study", "series", "image"]
 
 _KINDS = ("none", "point", "line", "box", "polygon", "mask")
 
+#: No image is so wide that a place on it, or beside it, lies further out.
+_FARTHEST = 1e9
+
 #: Coordinates are written to a billionth of a pixel: half a pixel added and taken away again leaves no trace.
 _DIGITS = 9
 
@@ -224,7 +227,7 @@ def checked(kind: str, geometry: Any) -> Any:
 
 def _place(values: Any) -> list[float]:
     found = [float(each) for each in values]
-    if len(found) not in (2, 3) or not all(each - each == 0 for each in found):
+    if len(found) not in (2, 3) or not all(abs(each) <= _FARTHEST for each in found):
         raise ValueError
     return found
 
