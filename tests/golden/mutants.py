@@ -1414,7 +1414,7 @@ MUTANTS += [
     ),
     Mutant("I12.10", "intake.checks.label_anatomy", "float(odd.mean()) <= self.exceptions", "not odd.any()"),
     Mutant("I12.11", "intake.checks.label_columns", "_RARER = 10", "_RARER = 1000"),
-    Mutant("I12.11", "intake.crops", "sign * step * move", "0 * move"),
+    Mutant("I12.11", "intake.crops", "_taken(cut) > _SMALLEST_CUT", "_taken(cut) > 9"),
 ]
 MUTANTS += [
     Mutant("I2.1", "intake.deidentify.table", 'each["in_standard_iod"] == "Y"', 'each["in_standard_iod"] == "N"'),
