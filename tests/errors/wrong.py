@@ -168,7 +168,7 @@ WRONG = [
     Wrong("share_in_percent", "train: 0.6", "train: 60"),
     Wrong("nobody_trains", "train: 0.6, tune: 0.1, calibrate: 0.15, test: 0.15", "test: 1.0"),
     Wrong("split_of_nothing", "{train: 0.6, tune: 0.1, calibrate: 0.15, test: 0.15}", "{by: patient}"),
-    Wrong("split_by_slice", "split: {train", "split: {by: slice, train"),
+    Wrong("split_by_two", "split: {train", "split: {by: [patient, site], train"),
     Wrong("adapt_and_external", "test: 0.15}", "test: 0.15, adapt: {site: [A, B]}, external: {site: [B]}}"),
     Wrong("given_and_dealt", "split: {train", "split: {given: true, train"),
     Wrong("no_calibrate_share", "tune: 0.1, calibrate: 0.15", "tune: 0.25"),

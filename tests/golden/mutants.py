@@ -70,8 +70,8 @@ MUTANTS += [
     Mutant(
         "I12.5",
         "learn.fit",
-        'self.epoch, self.position = state["epoch"], state["position"]',
-        'self.epoch = state["epoch"]',
+        'self.epoch, self.position, self.rate = state["epoch"], state["position"], state["rate"]',
+        'self.epoch, self.rate = state["epoch"], state["rate"]',
     ),
     Mutant("I12.5", "learn.fit", '        self.methods.load_state(state["methods"])\n', ""),
 ]
@@ -214,7 +214,7 @@ MUTANTS += [
         "                parameter.requires_grad_(True)",
     ),
     Mutant(
-        "L11.1", "learn.methods.transfer", "Directive(rebuild_optimizer=True)", "Directive(rebuild_optimizer=False)"
+        "L11.1", "learn.methods.transfer", "Directive(rebuild_optimizer=True", "Directive(rebuild_optimizer=False"
     ),
     Mutant(
         "L11.1",
@@ -419,9 +419,9 @@ MUTANTS += [
 
 # Preparation and augmentation.
 MUTANTS += [
-    Mutant("I5.1", "prepare.transforms.window", "/ self.width_hu).clamp_(0, 1)", "/ (self.width_hu - 1)).clamp_(0, 1)"),
-    Mutant("I5.1", "prepare.transforms.window", ".clamp_(0, 1)", ".clamp_(0)"),
-    Mutant("I5.1", "prepare.transforms.window", "scaled[image == float(value)] = 0.0", "pass"),
+    Mutant("I5.1", "maths.display_window", "div_(width).clamp_(0, 1)", "div_(width - 1).clamp_(0, 1)"),
+    Mutant("I5.1", "maths.display_window", "div_(width).clamp_(0, 1)", "div_(width).clamp_(0)"),
+    Mutant("I5.1", "prepare.transforms.window", "shown[values == float(value)] = 0.0", "pass"),
     Mutant("I5.2", "maths.geometry", "matrix[:-1, -1] = (ratio - 1) / 2", "matrix[:-1, -1] = 0"),
     Mutant("I5.2", "maths.geometry", "math.ceil(round(size / each, 6))", "round(size / each)"),
     Mutant("I5.2", "maths.resampling", "np.floor(place) + 0.5, np.rint(place)", "np.floor(place), np.rint(place)"),
@@ -430,17 +430,17 @@ MUTANTS += [
     Mutant("I5.2", "maths.resampling", "reach = 0.5 + np.abs(row).sum() / 2 - 1e-6", "reach = 0.0"),
     Mutant(
         "I5.6",
-        "prepare.transforms.zscore",
+        "maths.intensity_scale",
         ".square_().sum(dtype=torch.float64)) / values.numel()",
         ".square_().sum(dtype=torch.float64)) / (values.numel() - 1)",
     ),
     Mutant(
         "I5.6",
-        "prepare.transforms.zscore",
-        'if self.over == "positive" else channel',
-        'if self.over == "all" else channel',
+        "prepare.region",
+        '"positive": lambda channel: channel > 0,',
+        '"positive": lambda channel: channel > -1e9,',
     ),
-    Mutant("I5.6", "prepare.transforms.zscore", "if deviation > 1e-6 * max(abs(mean), 1e-30):", "if True:"),
+    Mutant("I5.6", "maths.intensity_scale", "if spread > 1e-6 * max(abs(middle), 1e-30):", "if True:"),
     Mutant(
         "I6.1",
         "maths.folding",
@@ -469,7 +469,7 @@ MUTANTS += [
         "pending = applied if pending is None else compose(pending, applied, sample.reference.shape)",
         "sample = apply_spatial(sample, applied)",
     ),
-    Mutant("I6.2", "maths.resampling", "here = size - 1 - here", "here = size - here"),
+    Mutant("I6.2", "maths.resampling", "here = array.shape[1 + new] - 1 - here", "here = array.shape[1 + new] - here"),
     Mutant("I6.3", "prepare.sides", "found[value] = by_name[partner]", "pass"),
     Mutant("I6.3", "prepare.sides", "if partner not in by_name:", "if partner is None:"),
     Mutant("I6.3", "prepare.transforms.flip", "if anatomical == _anatomical(name):", "if axis == _anatomical(name):"),
@@ -568,7 +568,7 @@ MUTANTS += [
         'column = np.searchsorted(times, time, "left")\n    curve',
     ),
     Mutant("L4.8", "maths.survival_measures", "survival**2, 0.0)", "(1 - survival) ** 2, 0.0)"),
-    Mutant("L4.8", "maths.survival_measures", 'curve[np.searchsorted(moments, at, "right")]\n', "1.0\n"),
+    Mutant("L4.8", "maths.survival_measures", 'curve[moment[gone]], curve[np.searchsorted(moments, at, "right")]', "curve[moment[gone]], 1.0"),
     Mutant(
         "L4.8", "maths.survival_measures", "/ drawn.sum(0)\n    ", "/ (drawn[gone].sum(0) + drawn[still].sum(0))\n    "
     ),
