@@ -1349,8 +1349,8 @@ MUTANTS += [
     Mutant(
         "I4.3",
         "intake.annotations.mdai",
-        'sizes[row.image] = int(found["width"]), int(found["height"])',
-        'sizes[row.image] = int(found["height"]), int(found["width"])',
+        'sizes[row.image] = _whole(found["width"]), _whole(found["height"])',
+        'sizes[row.image] = _whole(found["height"]), _whole(found["width"])',
     ),
     Mutant(
         "I4.4", "intake.annotations.coco", "geometry = [shifted((x, y), -0.5), ", "geometry = [shifted((x, y), 0.0), "
@@ -1432,7 +1432,7 @@ MUTANTS += [
     ),
     Mutant("I2.2", "intake.deidentify.dicom", '(bytes(128), b"DICM"', '(data[:128], b"DICM"'),
     Mutant(
-        "I2.2", "intake.deidentify.profile", "if group & 1:", 'if group & 1 and vr != "LO":'
+        "I2.2", "intake.deidentify.profile", 'and vr != "PN" else Rule.remove', 'and vr != "PN" else Rule.retain'
     ),
     Mutant(
         "I2.2",
