@@ -56,7 +56,7 @@ def read_mdai(path: Path) -> Annotations:
                 row = _row(found, declared, number, path)
                 rows.append(row)
                 if row.image and found.get("width") and found.get("height"):
-                    sizes[row.image] = int(found["width"]), int(found["height"])
+                    sizes[row.image] = _whole(found["width"]), _whole(found["height"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise annotation_error(
             path, "the export lacks a field, or one is of another kind", "an MD.ai export", "annotation_format"
@@ -91,9 +91,15 @@ def _row(found: Mapping[str, Any], declared: Mapping[str, Any], dataset: int, pa
         scope=scope,
         series=uids["series"],
         image=uids["image"],
-        frame=None if frame is None else int(frame),
+        frame=None if frame is None else _whole(frame),
         extra={"mdai": {"dataset": dataset, "labelId": found["labelId"], "own": own, **size}},
     )
+
+
+def _whole(value: Any) -> int:
+    if not 0 <= value < 2**31:
+        raise ValueError
+    return int(value)
 
 
 def _geometry(mode: str, data: Any) -> Any:
