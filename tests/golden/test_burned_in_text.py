@@ -152,6 +152,17 @@ def test_the_sector_of_a_clip_is_what_moves():
 
 
 @pytest.mark.answer("I3.3")
+def test_a_shadow_belongs_to_the_sector_and_a_blinking_sign_does_not():
+    rng = np.random.default_rng(0)
+    frames = np.zeros((16, 40, 60))
+    frames[:, 10:30, 10:40] = rng.integers(20, 220, (16, 20, 30))
+    frames[:, 15:25, 18:32] = 0
+    frames[:, 2:6, 50:56] = rng.integers(20, 220, (16, 4, 6))
+    mask = moving_sector(frames)
+    assert mask[20, 25] and mask[11:29, 11:39].all() and not mask[3, 52]
+
+
+@pytest.mark.answer("I3.3")
 def test_clips_cropped_to_their_sector_keep_writing_so_that_text_is_looked_for_besides(shared_data):
     """The hull of what moves holds a corner's writing in most of these clips: motion alone is no de-identification."""
     clips = sorted(path for path in (shared_data("pocus_lung_us_video") / "clips").iterdir() if path.is_dir())
