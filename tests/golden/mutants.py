@@ -213,9 +213,7 @@ MUTANTS += [
         "                parameter.requires_grad_(False)",
         "                parameter.requires_grad_(True)",
     ),
-    Mutant(
-        "L11.1", "learn.methods.transfer", "Directive(rebuild_optimizer=True", "Directive(rebuild_optimizer=False"
-    ),
+    Mutant("L11.1", "learn.methods.transfer", "Directive(rebuild_optimizer=True", "Directive(rebuild_optimizer=False"),
     Mutant(
         "L11.1",
         "learn.methods.transfer",
@@ -568,7 +566,12 @@ MUTANTS += [
         'column = np.searchsorted(times, time, "left")\n    curve',
     ),
     Mutant("L4.8", "maths.survival_measures", "survival**2, 0.0)", "(1 - survival) ** 2, 0.0)"),
-    Mutant("L4.8", "maths.survival_measures", 'curve[moment[gone]], curve[np.searchsorted(moments, at, "right")]', "curve[moment[gone]], 1.0"),
+    Mutant(
+        "L4.8",
+        "maths.survival_measures",
+        'curve[moment[gone]], curve[np.searchsorted(moments, at, "right")]',
+        "curve[moment[gone]], 1.0",
+    ),
     Mutant(
         "L4.8", "maths.survival_measures", "/ drawn.sum(0)\n    ", "/ (drawn[gone].sum(0) + drawn[still].sum(0))\n    "
     ),
@@ -1345,16 +1348,14 @@ MUTANTS += [
     ),
     Mutant("P5.1", "intake.annotations.mdai", 'if found["labelId"] not in declared:', "if False:"),
     Mutant("P5.1", "intake.annotations.mdai", "if mode not in _KINDS:", "if False:"),
-    Mutant("I4.3", "intake.annotations.mdai", '[["cut", each] for each in', '[["add", each] for each in'),
+    Mutant("I4.3", "intake.annotations.mdai", '["cut", each] for each in', '["add", each] for each in'),
     Mutant(
         "I4.3",
         "intake.annotations.mdai",
         'sizes[row.image] = _whole(found["width"]), _whole(found["height"])',
         'sizes[row.image] = _whole(found["height"]), _whole(found["width"])',
     ),
-    Mutant(
-        "I4.4", "intake.annotations.coco", "geometry = [shifted((x, y), -0.5), ", "geometry = [shifted((x, y), 0.0), "
-    ),
+    Mutant("I4.4", "intake.annotations.coco", '"box", [shifted((x, y), -0.5), ', '"box", [shifted((x, y), 0.0), '),
     Mutant("P5.2", "intake.annotations.coco", 'height, width = drawn["size"]', 'width, height = drawn["size"]'),
     Mutant("P5.2", "intake.annotations.coco", "_area_differs(row, found", "0 * _area_differs(row, found"),
 ]
@@ -1431,9 +1432,7 @@ MUTANTS += [
         "return Rule.technical",
     ),
     Mutant("I2.2", "intake.deidentify.dicom", '(bytes(128), b"DICM"', '(data[:128], b"DICM"'),
-    Mutant(
-        "I2.2", "intake.deidentify.profile", 'and vr != "PN" else Rule.remove', 'and vr != "PN" else Rule.retain'
-    ),
+    Mutant("I2.2", "intake.deidentify.profile", 'and vr != "PN" else Rule.remove', 'and vr != "PN" else Rule.retain'),
     Mutant(
         "I2.2",
         "intake.deidentify.dicom",
@@ -1481,11 +1480,18 @@ MUTANTS += [
     Mutant("I3.1", "intake.text_detection", "and box.area <= most and not _is_blob(box, picture)", "or True"),
     Mutant("I3.1", "intake.text_detection", "TextBox(self.corners + moves", "TextBox(self.corners - moves"),
     Mutant("I3.1", "intake.text_detection", "[columns / size[0], rows / size[1]]", "[rows / size[1], 1.0]"),
-    Mutant("I3.1", "intake.text_detection", "moved = np.array([place[1], place[0]]", "moved = np.array([place[0], place[1]]"),
+    Mutant(
+        "I3.1",
+        "intake.text_detection",
+        "moved = np.array([place[1], place[0]]",
+        "moved = np.array([place[0], place[1]]",
+    ),
     Mutant("I3.2", "intake.ultrasound_regions", "kept < 0.25 * declared", "kept <= 0"),
     Mutant("I3.2", "intake.ultrasound_regions", "dataset.Columns - 1)", "dataset.Columns)"),
     Mutant("I3.2", "intake.ultrasound_regions", "kind[1] not in (_TISSUE, _COLOUR_FLOW)", "False"),
-    Mutant("I3.2", "intake.ultrasound_regions", "mask[top : bottom + 1, left : right + 1]", "mask[top:bottom, left:right]"),
+    Mutant(
+        "I3.2", "intake.ultrasound_regions", "mask[top : bottom + 1, left : right + 1]", "mask[top:bottom, left:right]"
+    ),
     Mutant("I3.3", "maths.moving_sector", "high - low > levels", "high > levels"),
     Mutant("I3.3", "maths.moving_sector", "return convex_hull(largest)", "return moving"),
     Mutant("I3.3", "maths.moving_sector", "largest = parts == 1 + int(", "largest = parts >= 1 + 0 * int("),

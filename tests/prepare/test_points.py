@@ -16,8 +16,8 @@ from preceptor.maths.geometry import about_centre, rotation
 from preceptor.maths.inversion import TOLERANCE, deformed_back
 from preceptor.maths.warps import field_at
 from preceptor.prepare.compose import apply_spatial, prepare_sample
-from preceptor.prepare.points import moved_boxes, moved_points
 from preceptor.prepare.patches import draw, read_patch
+from preceptor.prepare.points import moved_boxes, moved_points
 
 SHAPES = {2: (72, 64), 3: (44, 40, 36)}
 SPACING = (1.0, 1.2, 1.5)

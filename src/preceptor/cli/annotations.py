@@ -12,9 +12,7 @@ from . import console
 if TYPE_CHECKING:
     import pandas
 
-app = App(
-    name="annotations", help="Annotations between formats; several readers compared.", help_format="plaintext"
-)
+app = App(name="annotations", help="Annotations between formats; several readers compared.", help_format="plaintext")
 
 _Also = Annotated[tuple[Path, ...], Parameter(name="--also", negative="")]
 _Readers = Annotated[tuple[str, ...], Parameter(name="--reader", negative="")]

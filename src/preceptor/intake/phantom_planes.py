@@ -139,10 +139,10 @@ def _header(
 def _measures(lps: np.ndarray) -> tuple[list[str], list[str], str]:
     """Spacing between rows and columns, cosines of both, and the thickness as far as the step goes along the normal."""
     across, down = lps[:3, 0], lps[:3, 1]
-    lengths = np.linalg.norm(across), np.linalg.norm(down)
+    lengths = np.linalg.norm([across, down], axis=1)
     cosines = np.concatenate([across / lengths[0], down / lengths[1]])
     normal = np.cross(cosines[:3], cosines[3:])
-    return _decimals(lengths[::-1]), _decimals(cosines), _decimals([abs(lps[:3, 2] @ normal)])[0]
+    return _decimals(lengths[::-1]), _decimals(cosines), _decimals([float(abs(lps[:3, 2] @ normal))])[0]
 
 
 def _decimals(values: Sequence[float] | np.ndarray) -> list[str]:
