@@ -172,7 +172,7 @@ def read_values(path: Path, dataset: Dataset, plane: Plane) -> np.ndarray:
     from pydicom.pixels import apply_color_lut
 
     with guarded(path):
-        stored = _decoded(path, dataset, plane.frame)
+        stored = decoded(path, dataset, plane.frame)
         photometric = str(dataset.PhotometricInterpretation)
         if photometric == "PALETTE COLOR":
             stored = apply_color_lut(stored, dataset)
@@ -230,7 +230,7 @@ def _masked(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     return np.right_shift(stored, allocated - bits)  # arithmetic where signed
 
 
-def _decoded(path: Path, dataset: Dataset, frame: int | None) -> np.ndarray:
+def decoded(path: Path, dataset: Dataset, frame: int | None) -> np.ndarray:
     """Stored values ``(row, column[, sample])`` by the first decoder that reads them; RGB where they were YCbCr."""
     from pydicom.pixels import get_decoder, pixel_array
 

@@ -147,10 +147,10 @@ def open_pixels(dataset: Dataset, path: Path) -> np.ndarray:
     Raises:
         PrepareError: No decoder reads it.
     """
-    from .dicom import _decoded  # the one place that knows in which order decoders are tried, and which run apart
+    from .dicom import decoded  # the one place that knows in which order decoders are tried, and which run apart
     from .guard import guarded
 
     with guarded(path):
-        array = _decoded(path, dataset, None)
+        array = decoded(path, dataset, None)
     samples = int(dataset.get("SamplesPerPixel") or 1)
     return array if array.ndim == (4 if samples > 1 else 3) else array[None]
