@@ -30,7 +30,7 @@ def convert(
     source: Path,
     out: Path,
     *,
-    to: Literal["mdai", "coco", "seg", "table", "masks"] | None = None,
+    to: Literal["mdai", "coco", "geojson", "asap", "seg", "table", "masks"] | None = None,
     also: _Also = (),
     reader: _Readers = (),
     image: Path | None = None,
@@ -39,7 +39,7 @@ def convert(
     everyone: Annotated[bool, Parameter(negative="")] = False,
     as_json: console.Json = False,
 ) -> None:
-    """Convert annotations: MD.ai, COCO, GeoJSON, DICOM SEG, RTSTRUCT or a table into MD.ai, COCO, SEG, a table or masks.
+    """Convert annotations: MD.ai, COCO, GeoJSON, ASAP's XML, DICOM SEG, RTSTRUCT or a table into any but RTSTRUCT, or masks.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def convert(
     out
         The file to write; a folder for masks.
     to
-        What to write; by default what the suffix tells: .csv and .parquet a table, .dcm a segmentation, a folder masks.
+        What to write; by default what the suffix tells: .csv and .parquet a table, .geojson and .xml those, .dcm a segmentation,
+        a folder masks.
     also
         Another file, of another reader say; once for each.
     reader

@@ -5,10 +5,13 @@ Coordinates are in voxels, whole numbers being the middles of pixels: the first 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
+
+#: Rows that a part of a border crosses; more of them are counted in turns, so that memory stays small.
+_MOST_CROSSINGS = 1 << 20
 
 
 def inside_polygon(vertices: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -32,17 +35,73 @@ def inside_polygon(vertices: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3 or not np.isfinite(ring).all():
         raise ValueError("a polygon needs three or more vertices of two finite coordinates")
     width, height = shape
-    crossed = np.zeros((width + 1, height), dtype=np.int32)
-    for first, second in zip(ring, np.roll(ring, -1, axis=0), strict=True):
-        low, high = sorted((first, second), key=lambda place: (place[1], place[0]))  # the same for both neighbours
-        rows = np.arange(max(np.ceil(low[1]), 0), min(np.ceil(high[1]), height), dtype=np.intp)
-        if len(rows):
-            at = low[0] + (rows - low[1]) * ((high[0] - low[0]) / (high[1] - low[1]))
-            crossed[np.clip(np.ceil(at), 0, width).astype(np.intp), rows] += 1
+    low, high = _edges(ring)
+    first = np.clip(np.ceil(low[:, 1]), 0, height).astype(np.intp)
+    last = np.clip(np.ceil(high[:, 1]), 0, height).astype(np.intp)
+    crossed = np.zeros((width + 1) * height, dtype=np.int32)
+    met = np.flatnonzero(last > first)  # edges that pass the middle of a row, most of a long border not among them
+    slopes = (high[met, 0] - low[met, 0]) / (high[met, 1] - low[met, 1])
+    for part in _parts(last[met] - first[met]):
+        lengths = (last - first)[met[part]]
+        edge = np.repeat(np.arange(part.start, part.stop), lengths)
+        rows = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths - first[met[part]], lengths)
+        at = low[met[edge], 0] + (rows - low[met[edge], 1]) * slopes[edge]
+        columns = np.clip(np.ceil(at), 0, width).astype(np.intp)
+        crossed += np.bincount(columns * height + rows, minlength=crossed.size).astype(np.int32)
     # A pixel is inside where an odd number of edges cross its row beyond it.
-    beyond = crossed[::-1].cumsum(axis=0)[::-1][1:]
+    beyond = crossed.reshape(width + 1, height)[::-1].cumsum(axis=0)[::-1][1:]
     inside: np.ndarray = beyond % 2 == 1
     return inside
+
+
+def _edges(ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and higher ends of a ring's edges, each ``(edge, 2)``: the same for both neighbours of a shared edge."""
+    ahead = np.roll(ring, -1, axis=0)
+    turned = (ahead[:, 1] < ring[:, 1]) | ((ahead[:, 1] == ring[:, 1]) & (ahead[:, 0] < ring[:, 0]))
+    return np.where(turned[:, None], ahead, ring), np.where(turned[:, None], ring, ahead)
+
+
+def _parts(lengths: np.ndarray) -> Iterator[slice]:
+    """Edges in parts that cross some million rows together."""
+    ends = lengths.cumsum()
+    start = 0
+    while start < len(lengths):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(int(np.searchsorted(ends, before + _MOST_CROSSINGS, side="right")), start + 1)
+        yield slice(start, stop)
+        start = stop
+
+
+def rings_overlap(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two rings ``(vertex, 2)`` share area: one holds a vertex of the other, or their edges cross."""
+    apart = (first.min(0) >= second.max(0)) | (second.min(0) >= first.max(0))
+    if apart.any():
+        return False
+    if _holds(first, second).any() or _holds(second, first).any():
+        return True
+    start, ahead = second, np.roll(second, -1, axis=0)
+    for one, two in zip(first, np.roll(first, -1, axis=0), strict=True):
+        sides = _side(one, two, start) * _side(one, two, ahead) < 0
+        if (sides & (_side(start, ahead, one) * _side(start, ahead, two) < 0)).any():
+            return True
+    return False
+
+
+def _holds(ring: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Which places ``(place, 2)`` lie inside a ring, by the even-odd rule."""
+    inside = np.zeros(len(places), dtype=bool)
+    for low, high in zip(*_edges(ring), strict=True):
+        if low[1] < high[1]:
+            beside = (places[:, 1] >= low[1]) & (places[:, 1] < high[1])
+            inside ^= beside & (_side(low, high, places) > 0)
+    return inside
+
+
+def _side(start: np.ndarray, end: np.ndarray, place: np.ndarray) -> np.ndarray:
+    along = end - start
+    offset = place - start
+    turn: np.ndarray = along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0]
+    return turn
 
 
 def polygon_area(vertices: np.ndarray) -> float:

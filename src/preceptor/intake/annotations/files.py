@@ -15,18 +15,19 @@ from preceptor.intake.naming import case_key
 from preceptor.intake.read import read_image
 from preceptor.intake.write import write_image
 
+from .asap import read_asap, write_asap
 from .coco import is_coco, read_coco, write_coco
-from .geojson import is_geojson, read_geojson
+from .geojson import is_geojson, read_geojson, write_geojson
 from .json_file import annotation_error, read_json
 from .mdai import is_mdai, read_mdai, write_mdai
 from .painting import as_mask
 from .record import Annotation, Annotations, from_table
 
-Form = Literal["mdai", "coco", "seg", "table", "masks"]
+Form = Literal["mdai", "coco", "geojson", "asap", "seg", "table", "masks"]
 
 
 def read_annotations(path: Path, image: Path | None = None) -> Annotations:
-    """Read a file of any known format: MD.ai, COCO, GeoJSON, DICOM SEG or RTSTRUCT, or a table that was written here.
+    """Read a file of any known format: MD.ai, COCO, GeoJSON, ASAP's XML, DICOM SEG or RTSTRUCT, or a table that was written here.
 
     Args:
         path: The file.
@@ -48,6 +49,8 @@ def read_annotations(path: Path, image: Path | None = None) -> Annotations:
         return _read_dicom(path, image)
     if start.startswith(b"PAR1") or path.suffix in (".csv", ".tsv"):
         return _read_table(path)
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        return read_asap(path, path.stem)
     content = read_json(path)
     if is_mdai(content):
         return read_mdai(path)
@@ -55,7 +58,7 @@ def read_annotations(path: Path, image: Path | None = None) -> Annotations:
         return read_coco(path)
     if is_geojson(content):
         return read_geojson(path, path.stem)
-    expected = "MD.ai, COCO, GeoJSON, DICOM SEG or RTSTRUCT, or a table with case, label, kind, geometry"
+    expected = "MD.ai, COCO, GeoJSON, ASAP XML, DICOM SEG or RTSTRUCT, or a table with case, label, kind, geometry"
     raise annotation_error(path, "the file is of no known format of annotations", expected, "annotation_format")
 
 
@@ -103,7 +106,14 @@ def form_of(path: Path, asked: Form | None) -> Form:
     Raises:
         RecipeError: Neither tells.
     """
-    told: dict[str, Form] = {".csv": "table", ".parquet": "table", ".dcm": "seg", "": "masks"}
+    told: dict[str, Form] = {
+        ".csv": "table",
+        ".parquet": "table",
+        ".dcm": "seg",
+        ".geojson": "geojson",
+        ".xml": "asap",
+        "": "masks",
+    }
     form = asked or told.get(Path(path).suffix)
     if form is None:
         raise RecipeError(
@@ -121,8 +131,9 @@ def write_annotations(path: Path, annotations: Annotations, form: Form, image: P
     Args:
         path: The file; of ``masks`` a folder, which must not hold any yet.
         annotations: From any format.
-        form: ``mdai``, ``coco``, ``seg`` (needs `image`), ``table``, or ``masks``: a file of 0 and 1 for every label and image,
-            ``LABEL/IMAGE.png`` or ``.nii.gz``, below a folder for each reader where there are several.
+        form: ``mdai``, ``coco``, ``geojson``, ``asap`` (XML), ``seg`` (needs `image`), ``table``, or ``masks``: a file of 0 and
+            1 for every label and image, ``LABEL/IMAGE.png`` or ``.nii.gz``, below a folder for each reader where there are
+            several.
         image: Folder of the DICOM series that a segmentation belongs to.
 
     Returns:
@@ -136,6 +147,10 @@ def write_annotations(path: Path, annotations: Annotations, form: Form, image: P
         return write_mdai(path, annotations)
     if form == "coco":
         return write_coco(path, annotations)
+    if form == "geojson":
+        return write_geojson(path, annotations)
+    if form == "asap":
+        return write_asap(path, annotations)
     if form == "masks":
         return _write_masks(path, annotations)
     if form == "seg":

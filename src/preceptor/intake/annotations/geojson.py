@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from preceptor.maths.polygons import polygon_area
+from preceptor.maths.polygons import polygon_area, rings_overlap
 
-from .json_file import annotation_error, read_json
+from .json_file import annotation_error, read_json, write_json
 from .record import Annotation, Annotations, Kind, checked, shifted
 
 
@@ -52,6 +53,68 @@ def read_geojson(path: Path, case: str) -> Annotations:
             path, "a feature's coordinates do not fit its kind", "points, lines or polygons", "annotation_format"
         ) from error
     return Annotations(tuple(rows), labels=tuple(dict.fromkeys(row.label for row in rows)))
+
+
+def write_geojson(path: Path, annotations: Annotations) -> list[str]:
+    """Write points, lines, boxes and polygons with their holes, as slide viewers read them.
+
+    Args:
+        path: The file.
+        annotations: Of one image, from any format. A hole belongs to the smallest ring before it that it overlaps.
+
+    Returns:
+        What the format can't hold, a line each: masks, and all images but the first where there are several.
+
+    Source: RFC 7946; QuPath's import for classifications.
+    """
+    image = annotations.rows[0].image or annotations.rows[0].case if annotations.rows else None
+    features: list[dict[str, Any]] = []
+    left: Counter[str] = Counter()
+    for row in annotations.rows:
+        if (row.image or row.case) != image:
+            left["GeoJSON holds one image"] += 1
+        elif row.kind == "mask":
+            left["GeoJSON has no masks: convert them to outlines first"] += 1
+        else:
+            own = row.extra.get("geojson") or {}
+            told = dict(own.get("properties") or {})
+            if _label(told) != row.label:
+                told |= {"objectType": "annotation", "classification": {"name": row.label}}
+            number = {} if own.get("id") is None else {"id": own["id"]}
+            features.append({"type": "Feature", **number, "geometry": _shape(row), "properties": told})
+    write_json(path, {"type": "FeatureCollection", "features": features})
+    return [f"{count} left out: {reason}" for reason, count in left.items()]
+
+
+def _shape(row: Annotation) -> dict[str, Any] | None:
+    if row.kind == "none":
+        return None
+    if row.kind == "point":
+        return {"type": "Point", "coordinates": shifted(row.geometry[:2], 0.5)}
+    if row.kind == "line":
+        return {"type": "LineString", "coordinates": [shifted(place[:2], 0.5) for place in row.geometry]}
+    if row.kind == "box":
+        (left, top), (right, bottom) = row.geometry
+        return {
+            "type": "Polygon",
+            "coordinates": [_closed([[left, top], [right, top], [right, bottom], [left, bottom]])],
+        }
+    parts: list[list[Any]] = []
+    for how, ring in row.geometry:
+        around = [part for part in parts if rings_overlap(np.array(part[0]), np.array(ring))] if how == "cut" else []
+        if how == "add":
+            parts.append([ring])
+        elif around:
+            min(around, key=lambda part: abs(polygon_area(np.array(part[0])))).append(ring)
+    polygons = [[_closed(ring) for ring in part] for part in parts]
+    if len(polygons) == 1:
+        return {"type": "Polygon", "coordinates": polygons[0]}
+    return {"type": "MultiPolygon", "coordinates": polygons}
+
+
+def _closed(ring: Any) -> list[list[float]]:
+    places = [shifted(place[:2], 0.5) for place in ring]
+    return [*places, places[0]]
 
 
 def _features(content: Any) -> Iterator[Mapping[str, Any]]:
