@@ -13,6 +13,7 @@ from pathlib import Path
 #: Extra: the modules it brings, and what it is for.
 EXTRAS = {
     "export": (("onnx", "onnxscript", "onnxruntime"), "ONNX export"),
+    "pathology": (("tiffslide", "openslide", "imagecodecs"), "whole slides"),
     "ocr": (("rapidocr", "onnxruntime"), "text burned into pixels"),
     "track": (("tensorboard",), "run --track tensorboard"),
     "mlflow": (("mlflow",), "run --track mlflow"),

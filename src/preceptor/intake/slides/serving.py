@@ -1,0 +1,162 @@
+"""The process that reads slides: it keeps the last few open, and answers what is asked of them within its limits."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from preceptor.intake.decoding import output_alone, requests, send
+
+_MEMORY_BYTES = 8 * 2**30
+_MOST_OPEN = 4
+
+#: Most pixels along a side: 20 cm of glass at 0.05 um. And most tiles of a level: what a table of offsets may take.
+_MOST_SIDE = 4_000_000
+_MOST_TILES = 16_000_000
+#: Most pixels that have to be decoded at once.
+_MOST_TILE_PIXELS = 2**26
+
+
+class RefusedError(Exception):
+    """Why a slide is refused: a code of `refusals`."""
+
+
+class Backend(Protocol):
+    """One opened slide, as one library reads it.
+
+    Attributes:
+        levels: ``[(rows, columns)]`` from the finest.
+        microns: ``(row, column)`` microns per pixel of the finest; None where the file says nothing.
+        vendor: Who wrote it.
+        associated: Names of other pictures.
+    """
+
+    levels: list[tuple[int, int]]
+    microns: tuple[float, float] | None
+    vendor: str
+    associated: list[str]
+
+    def read(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+        """``(rows, columns, 3)`` uint8 of a part inside the level, its corner in pixels of the level."""
+
+    def read_associated(self, name: str) -> np.ndarray:
+        """``(rows, columns, 3)`` uint8."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def answer_requests() -> None:
+    """What the child runs: one question after another."""
+    import resource
+    import warnings
+
+    warnings.simplefilter("ignore")
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    output = output_alone()
+    opened: OrderedDict[str, Backend] = OrderedDict()
+    for request in requests():
+        try:
+            facts, pixels = _answer(request, opened)
+        except RefusedError as error:
+            send(output, json.dumps({"error": str(error)}).encode())
+            continue
+        except ImportError:
+            send(output, json.dumps({"error": "missing_extra"}).encode())
+            continue
+        except Exception as error:  # told by kind alone: the text may hold values of the file
+            send(output, json.dumps({"error": f"damaged {type(error).__name__}"}).encode())
+            continue
+        send(output, json.dumps(facts | {"shape": pixels.shape, "dtype": pixels.dtype.str}).encode())
+        send(output, np.ascontiguousarray(pixels).tobytes())
+
+
+def _answer(request: dict[str, Any], opened: OrderedDict[str, Backend]) -> tuple[dict[str, Any], np.ndarray]:
+    path, nothing = request["path"], np.zeros(0, np.uint8)
+    if request["do"] == "close":
+        if path in opened:
+            opened.pop(path).close()
+        return {}, nothing
+    if request["do"] == "facts" and path in opened:  # the file may have been written anew
+        opened.pop(path).close()
+    if path not in opened:
+        opened[path] = open_backend(Path(path))
+        if len(opened) > _MOST_OPEN:
+            opened.popitem(last=False)[1].close()
+    opened.move_to_end(path)
+    backend = opened[path]
+    if request["do"] == "facts":
+        microns = backend.microns
+        known = microns is not None and all(np.isfinite(each) and each > 0 for each in microns)
+        facts = {"levels": backend.levels, "vendor": backend.vendor, "associated": backend.associated}
+        return {**facts, "microns": list(microns) if known and microns else None}, nothing
+    if request["do"] == "associated":
+        return {}, in_colour(backend.read_associated(request["name"]))
+    pixels = backend.read(request["level"], request["corner"], request["size"])
+    return {}, in_colour(pixels)
+
+
+def open_backend(path: Path) -> Backend:
+    """Open a slide with what reads it best: by its content, not its suffix.
+
+    Raises:
+        RefusedError: It is no slide, or one that is refused.
+    """
+    from .from_dicom import DicomSlide
+
+    if path.is_dir():
+        return DicomSlide(path)
+    with path.open("rb") as file:
+        start = file.read(132)
+    if start[128:] == b"DICM":
+        return DicomSlide(path)
+    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        from .from_tiff import TiledTiff
+
+        tiff = TiledTiff(path)
+        if tiff.is_read_whole:
+            return tiff
+        tiff.close()
+    from .from_vendor import VendorSlide
+
+    return VendorSlide(path)
+
+
+def check_level(rows: int, columns: int, tile: tuple[int, int]) -> None:
+    """Refuse a level that is larger than a slide can be, before anything is allocated for it.
+
+    Args:
+        rows: As the header claims.
+        columns: Likewise.
+        tile: ``(rows, columns)`` that are decoded at once.
+
+    Raises:
+        RefusedError: Likewise.
+    """
+    if min(rows, columns, *tile) < 1:
+        raise RefusedError("damaged size")
+    if max(rows, columns) > _MOST_SIDE or -(-rows // tile[0]) * -(-columns // tile[1]) > _MOST_TILES:
+        raise RefusedError("too_large")
+    if tile[0] * tile[1] > _MOST_TILE_PIXELS:
+        raise RefusedError("tile_too_large")
+
+
+def in_colour(pixels: np.ndarray) -> np.ndarray:
+    """``(rows, columns[, 1 or 3])`` of 8 bits as red, green, blue.
+
+    Raises:
+        RefusedError: It has other bits or channels.
+    """
+    if pixels.dtype != np.uint8:
+        raise RefusedError("not_colour")
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.shape[-1] == 1:
+        pixels = np.repeat(pixels, 3, axis=-1)
+    if pixels.ndim != 3 or pixels.shape[-1] != 3:
+        raise RefusedError("not_colour")
+    return pixels

@@ -1,0 +1,132 @@
+"""Slides that the tests make: pyramids in TIFF and in DICOM, whose every pixel is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+KIND = "1.2.840.10008.5.1.4.1.1.77.1.6"
+
+
+def picture(rows: int, columns: int, seed: int = 0) -> np.ndarray:
+    """``(rows, columns, 3)`` uint8: blobs of colour on white, no two places alike."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(60, 220, (rows // 16 + 1, columns // 16 + 1, 3), dtype=np.uint8)
+    found = np.repeat(np.repeat(coarse, 16, 0), 16, 1)[:rows, :columns].copy()
+    found += (np.arange(columns) % 7).astype(np.uint8)[None, :, None]
+    found[: rows // 4] = 255
+    return found
+
+
+def halved(array: np.ndarray) -> np.ndarray:
+    """Means over 2 x 2 pixels; an odd last row or column is dropped."""
+    rows, columns = array.shape[0] // 2 * 2, array.shape[1] // 2 * 2
+    blocks = array[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2, -1).astype(np.uint16)
+    return ((blocks.sum(axis=(1, 3)) + 2) // 4).astype(np.uint8)
+
+
+def pyramid(array: np.ndarray, levels: int) -> list[np.ndarray]:
+    made = [array]
+    for _ in range(levels - 1):
+        made.append(halved(made[-1]))
+    return made
+
+
+def write_tiff(path: Path, levels: list[np.ndarray], microns: float | None = 0.5, tile: int = 64, **options) -> None:
+    """A tiled pyramid: one page a level, the coarser ones marked as reduced."""
+    import tifffile
+
+    told = {} if microns is None else {"resolution": (1e4 / microns, 1e4 / microns), "resolutionunit": "CENTIMETER"}
+    with tifffile.TiffWriter(path) as file:
+        for number, level in enumerate(levels):
+            if microns is not None:
+                per = 1e4 / microns * level.shape[1] / levels[0].shape[1]
+                told["resolution"] = (per, per)
+            file.write(
+                level,
+                tile=(tile, tile),
+                photometric="rgb",
+                subfiletype=1 if number else 0,
+                metadata=None,
+                **told,
+                **({"compression": "zlib"} | options),
+            )
+
+
+def write_dicom(
+    folder: Path, levels: list[np.ndarray], microns: float = 0.5, tile: int = 64, sparse: bool = False, lossless=True
+) -> list[Path]:
+    """One instance a level; sparse ones leave out frames that are all white and tell each frame's place."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
+
+    folder.mkdir(exist_ok=True)
+    study, series, frame_of_reference = generate_uid(), generate_uid(), generate_uid()
+    written = []
+    for number, array in enumerate(levels):
+        rows, columns = array.shape[:2]
+        spacing = microns / 1000 * levels[0].shape[0] / rows
+        data = Dataset()
+        data.file_meta = FileMetaDataset()
+        data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = KIND
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+        data.file_meta.TransferSyntaxUID = RLELossless if sparse else ExplicitVRLittleEndian
+        data.StudyInstanceUID, data.SeriesInstanceUID, data.Modality = study, series, "SM"
+        data.FrameOfReferenceUID = frame_of_reference
+        data.ImageType = ["ORIGINAL" if number == 0 else "DERIVED", "PRIMARY", "VOLUME", "NONE"]
+        data.TotalPixelMatrixRows, data.TotalPixelMatrixColumns = rows, columns
+        data.Rows = data.Columns = tile
+        data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
+        data.BitsAllocated = data.BitsStored = 8
+        data.HighBit, data.PixelRepresentation = 7, 0
+        measures, shared = Dataset(), Dataset()
+        measures.PixelSpacing = [spacing, spacing]
+        shared.PixelMeasuresSequence = [measures]
+        data.SharedFunctionalGroupsSequence = [shared]
+        frames, groups = [], []
+        for row in range(0, rows, tile):
+            for column in range(0, columns, tile):
+                frame = np.full((tile, tile, 3), 255, np.uint8)
+                part = array[row : row + tile, column : column + tile]
+                frame[: part.shape[0], : part.shape[1]] = part
+                if sparse and (frame == 255).all():
+                    continue
+                place, group = Dataset(), Dataset()
+                place.RowPositionInTotalImagePixelMatrix = row + 1
+                place.ColumnPositionInTotalImagePixelMatrix = column + 1
+                group.PlanePositionSlideSequence = [place]
+                groups.append(group)
+                frames.append(frame)
+        data.DimensionOrganizationType = "TILED_SPARSE" if sparse else "TILED_FULL"
+        data.NumberOfFrames = len(frames)
+        if sparse:
+            data.PerFrameFunctionalGroupsSequence = groups[::-1]  # in any order, which the places tell
+            data.PixelData = encapsulate([_packed(frame) for frame in frames[::-1]], has_bot=number == 0)
+        else:
+            data.PixelData = np.stack(frames).tobytes()
+        data["PixelData"].VR = "OB"
+        path = folder / f"{len(levels) - number}.dcm"  # by name the coarsest comes first
+        data.save_as(path, enforce_file_format=True)
+        written.append(path)
+    return written
+
+
+def _packed(frame: np.ndarray) -> bytes:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.encaps import generate_frames
+    from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.SOPClassUID, data.SOPInstanceUID = KIND, "1.2.3"
+    data.Rows, data.Columns = frame.shape[:2]
+    data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
+    data.BitsAllocated = data.BitsStored = 8
+    data.HighBit, data.PixelRepresentation = 7, 0
+    data.PixelData = frame.tobytes()
+    data["PixelData"].VR = "OB"
+    data.compress(RLELossless, generate_instance_uid=False)
+    return next(generate_frames(data.PixelData, number_of_frames=1))
