@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from preceptor.maths.keyed_uniform import keyed_uniform
 
 from .examples import Examples, Told
 from .parcel import Parcel, pack, unpack
+from .segmenter import hand_on, handed_in
 from .store import Store
 
 #: One process's share of each optimizer step: its rank, how many processes there are, and batches each takes a step.
@@ -100,6 +102,7 @@ class Loader:
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
             multiprocessing_context=start_method if workers else None,
+            worker_init_fn=partial(hand_on, handed_in()),
             pin_memory=self._pins,
             generator=torch.Generator(),
         )

@@ -1,7 +1,8 @@
 """A slot for a trained model among the steps of the preparation.
 
 Preparation comes before training, and so does not know what a bundle is. Whoever does hands in how one is opened, once
-for the process; a step that names a bundle file then gets its mask from it.
+for the process; a step that names a bundle file then gets its mask from it. Processes that prepare or load for this one
+are handed the same on their start (`handed_in`, `hand_on`), for only forked ones would inherit it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,22 @@ def open_bundles_with(opener: Callable[[Path], Segmenter]) -> None:
     if _openers != [opener]:
         _openers[:] = [opener]
         _open.clear()
+
+
+def handed_in() -> Callable[[Path], Segmenter] | None:
+    """How this process opens bundles; None where nobody has said."""
+    return _openers[-1] if _openers else None
+
+
+def hand_on(opener: Callable[[Path], Segmenter] | None, worker: int | None = None) -> None:
+    """Give a new process what `handed_in` said in the one that started it.
+
+    Args:
+        opener: A function of a module, which processes that are not forked can be sent.
+        worker: The process' number, which torch tells.
+    """
+    if opener is not None:
+        open_bundles_with(opener)
 
 
 def segmenter(bundle: bytes) -> Segmenter:

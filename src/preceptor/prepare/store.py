@@ -32,6 +32,7 @@ from preceptor.intake.read import open_case
 
 from .compose import naming, prepare_sample
 from .prepared import PreparedCase, Storage, write_prepared
+from .segmenter import Segmenter, hand_on, handed_in
 
 __all__ = ["Store", "prepare", "prepare_sample"]
 
@@ -162,6 +163,7 @@ def prepare(
     progress: Callable[[int, int], None] | None = None,
     memory_mb: float | None = None,
     storage: Storage = "plain",
+    start_method: str | None = None,
 ) -> Store:
     """Prepare every case of a cohort, or find it prepared.
 
@@ -175,6 +177,8 @@ def prepare(
         progress: Called with how many cases are done, and how many there are.
         memory_mb: How much of the files a process keeps mapped; None for half of the machine's memory.
         storage: ``levels`` keeps images in 16 bits where nothing is lost by it; see `preceptor.prepare.levels`.
+        start_method: How those processes are started (``fork``, ``spawn``, ``forkserver``); None for fork where there is
+            one.
 
     Returns:
         The store.
@@ -196,7 +200,7 @@ def prepare(
         if files[case.key] not in todo and not PreparedCase.is_whole(folder / files[case.key]):
             todo[files[case.key]] = case
     done = len(cohort) - len(todo)
-    for _ in _each(todo, (cohort.root, fitted, task, folder, storage), workers):
+    for _ in _each(todo, (cohort.root, fitted, task, folder, storage), workers, start_method):
         done += 1
         if progress:
             progress(done, len(cohort))
@@ -213,7 +217,7 @@ def _half_of_the_memory_mb() -> float:
 _Same = tuple[Path, Sequence[Transform], Task, Path, Storage]
 
 
-def _each(todo: dict[str, Case], same: _Same, workers: int) -> Iterator[None]:
+def _each(todo: dict[str, Case], same: _Same, workers: int, start_method: str | None) -> Iterator[None]:
     if not workers or len(todo) < 2:
         for name, case in todo.items():
             _prepare_case(name, case, same)
@@ -221,8 +225,9 @@ def _each(todo: dict[str, Case], same: _Same, workers: int) -> Iterator[None]:
         return
     # What is the same for all is handed over once; forked processes inherit it, so it need not be written and read.
     kinds = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("fork" if "fork" in kinds else None)
-    with ProcessPoolExecutor(min(workers, len(todo)), context, initializer=_begin, initargs=(same,)) as pool:
+    context = multiprocessing.get_context(start_method or ("fork" if "fork" in kinds else None))
+    given = same, handed_in()
+    with ProcessPoolExecutor(min(workers, len(todo)), context, initializer=_begin, initargs=given) as pool:
         tasks: list[Future[None]] = [pool.submit(_prepare_one, name, case) for name, case in todo.items()]
         try:
             for each in as_completed(tasks):
@@ -235,11 +240,12 @@ def _each(todo: dict[str, Case], same: _Same, workers: int) -> Iterator[None]:
 _given: _Same
 
 
-def _begin(same: _Same) -> None:
+def _begin(same: _Same, opener: Callable[[Path], Segmenter] | None) -> None:
     import torch
 
     global _given
     _given = same
+    hand_on(opener)
     torch.set_num_threads(1)  # there are as many processes as cores
 
 
