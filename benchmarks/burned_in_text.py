@@ -4,7 +4,7 @@ python -m benchmarks.burned_in_text DATA [--number 500] [--json FILE] [--part 1/
 
 DATA is the folder of the real data (docs/results/burned_in_text.md names what is in it). Every picture gets one text;
 every fifth of a modality is searched without it as well, which tells how much is masked for nothing. Recognisers read what is
-not wholly masked, and every fifth picture besides.
+not wholly masked, and every fifth picture besides. The same FILE again goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -24,25 +24,26 @@ from preceptor.intake.text_detection import cover, find_text
 def main(data: Path, number: int, target: Path | None, part: str) -> None:
     which, parts = (int(each) for each in part.split("/"))
     rng = np.random.default_rng(0)
-    rows: list[dict] = []
-    clean: dict[str, list[float]] = defaultdict(list)
-    seconds = []
+    rows: list[dict] = earlier(target)
+    done = {row["index"] for row in rows}
     for index, (modality, picture) in enumerate(pictures(data, number, rng)):
         size = SIZES[(7 * index + index // 5) % len(SIZES)]
         turned = 90 * int(rng.integers(1, 4)) if index % 10 == 9 else 0
         planted = plant(picture, rng, size, 110 if index % 4 == 3 else None, turned)
-        if index % parts != which - 1:
+        if index in done or index % parts != which - 1:
             continue
         began = time.process_time()
         mask = cover(planted.ink.shape, find_text(planted.picture, modality).text)
-        seconds.append(time.process_time() - began)
+        seconds = time.process_time() - began
         masked = planted.picture.copy()
         masked[mask] = 0
         covered = planted.covered(mask)
-        read = covered < 1 or index // 5 % 5 == 0
+        chosen = index // 5 % 5 == 0
+        read = covered < 1 or chosen
         before, after = (reads(each, planted) if read else {} for each in (planted.picture, masked))
         rows.append(
             {
+                "index": index,
                 "modality": modality,
                 "size_px": size,
                 "contrast": planted.contrast,
@@ -52,24 +53,33 @@ def main(data: Path, number: int, target: Path | None, part: str) -> None:
                 "read": read,
                 "readable_before": any(is_readable(each, planted.text) for each in before.values()),
                 "readable_after": any(is_readable(each, planted.text) for each in after.values()),
+                "masked_without_text": (
+                    round(float(cover(picture.shape[:2], find_text(picture, modality).text).mean()), 5)
+                    if chosen
+                    else None
+                ),
+                "seconds": round(seconds, 2),
             }
         )
-        if index // 5 % 5 == 0:
-            found = find_text(picture, modality)
-            clean[modality].append(float(cover(picture.shape[:2], found.text).mean()))
         if len(rows) % 10 == 0 and target is not None:
-            write(target, rows, clean, seconds)
-    record = summed(rows, clean, seconds)
-    print(json.dumps(record, indent=1))
+            write(target, rows)
+    print(json.dumps(summed(rows), indent=1))
     if target is not None:
-        write(target, rows, clean, seconds)
+        write(target, rows)
 
 
-def write(target: Path, rows: list[dict], clean: dict[str, list[float]], seconds: list[float]) -> None:
-    target.write_text(json.dumps({**summed(rows, clean, seconds), "rows": rows}, indent=1) + "\n", encoding="utf-8")
+def earlier(target: Path | None) -> list[dict]:
+    """Rows of a run that was stopped: they are not searched again."""
+    if target is None or not target.exists():
+        return []
+    return list(json.loads(target.read_text(encoding="utf-8"))["rows"])
 
 
-def summed(rows: list[dict], clean: dict[str, list[float]], seconds: list[float]) -> dict:
+def write(target: Path, rows: list[dict]) -> None:
+    target.write_text(json.dumps({**summed(rows), "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+def summed(rows: list[dict]) -> dict:
     """The figures of the gates, whole and by size and modality."""
 
     def of(chosen: list[dict]) -> dict:
@@ -85,6 +95,11 @@ def summed(rows: list[dict], clean: dict[str, list[float]], seconds: list[float]
             "readable_after": sum(row["readable_after"] for row in chosen),
         }
 
+    clean: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row["masked_without_text"] is not None:
+            clean[row["modality"]].append(row["masked_without_text"])
+    seconds = [row["seconds"] for row in rows]
     promised = [row for row in rows if row["size_px"] >= 12]
     return {
         "12 px or more": of(promised),

@@ -1,9 +1,10 @@
 """Write the data that de-identification rests on, from the standard's tables, into the package.
 
-    python tools/deidentification_data.py confidentiality_profile_attributes.json
+    python tools/deidentification_data.py confidentiality_profile_attributes.json ConfidentialityProfileSafePrivate.swift
 
-The argument is `standard/confidentiality_profile_attributes.json` of github.com/innolitics/dicom-standard (MIT), which holds
-DICOM PS3.15 Table E.1-1. The types of attributes (PS3.3) come from the tables that highdicom (MIT) carries, the words from
+The first is `standard/confidentiality_profile_attributes.json` of github.com/innolitics/dicom-standard (MIT), which holds
+DICOM PS3.15 Table E.1-1; the second lies in github.com/raster-labs/DICOMKit and holds Table E.3.10-1 as lines of
+"creator|group|element": "VR". The types of attributes (PS3.3) come from the tables that highdicom (MIT) carries, the words from
 the code meanings (PS3.16) that pydicom (MIT) carries. The standard itself is © NEMA; rows, types and terms are facts of it.
 """
 
@@ -99,6 +100,16 @@ def write_table(source: Path) -> None:
             table.writerow([tag, name, row["stdCompIOD"], *(row.get(each, "") for each in COLUMNS)])
 
 
+def write_safe_private(source: Path) -> None:
+    """Creator, tag and VR of every row: facts; the meanings are left with the standard."""
+    rows = re.findall(r'"([^"|]+)\|([0-9A-F]{4})\|([0-9A-F]{2})": "([A-Z/]*)"', source.read_text(encoding="utf-8"))
+    head = (
+        "# DICOM PS3.15 2026a, Table E.3.10-1 (© NEMA): creator, tag, VR; written by tools/deidentification_data.py\n"
+    )
+    lines = sorted(f"{creator}\t{group}xx{element}\t{vr}\n" for creator, group, element, vr in rows)
+    (FOLDER / "safe_private.tsv").write_text(head + "".join(lines), encoding="utf-8")
+
+
 def write_types() -> None:
     """For every kind of object the attributes it must have (1, 1C) or must at least name (2, 2C).
 
@@ -171,5 +182,6 @@ def write_words() -> None:
 
 if __name__ == "__main__":
     write_table(Path(sys.argv[1]))
+    write_safe_private(Path(sys.argv[2]))
     write_types()
     write_words()

@@ -12,10 +12,12 @@ from .dates import capped_age, moved
 from .elements import Coding, Element, dictionary_vr, encode, encode_items
 from .profile import Rule, Settings
 from .pseudonyms import Key
-from .safe_private import is_safe, safe_creators
+from .safe_private import safe_creators, safe_private_rule
 from .wording import cleaned, is_code_string, without_own, words_of
 
 _NUMBERS = re.compile(rb"[0-9+\-.eE \\\0]*")
+#: As of a helical pitch.
+_RATIO = re.compile(rb" *\d{1,2}\.\d{1,4}:1[ \0]*")
 _UID = re.compile(rb"[0-9.]{1,64}")
 _SCHEME, _LONG_CODE, _MEANING = 0x00080102, 0x00080119, 0x00080104
 _CODE_VALUES = (0x00080100, 0x00080119, 0x00080120)
@@ -121,12 +123,14 @@ class Rewriting:
         kept: dict[int, bytes] = {}
         counts, rules = self.counts, self.settings.rules
         creators = safe_creators(elements, self._value) if self._safe_private else {}
+        keeps = "uids" in self.settings.retain
         scheme = _scheme(elements, self._value)
         for each in elements:
             tag = each.tag
-            if tag >> 16 & 1 and creators and is_safe(tag, creators):
-                rule = Rule.keep if tag & 0xFF00 == 0 else self._safe_private_rule(each)
-            else:
+            rule = (
+                safe_private_rule(each, creators, self._value, keeps_uids=keeps) if creators and tag >> 16 & 1 else None
+            )
+            if rule is None:
                 choice = rules(tag, each.vr)
                 rule = (
                     choice[0]
@@ -146,16 +150,6 @@ class Rewriting:
             else:
                 kept.pop(tag, None)
         return sorted(kept.items())
-
-    def _safe_private_rule(self, element: Element) -> Rule:
-        vr = element.vr
-        if vr in ("DS", "IS"):
-            return Rule.number
-        if vr in ("CS",):
-            return Rule.code_string
-        if vr in ("US", "SS", "UL", "SL", "FL", "FD"):
-            return Rule.keep
-        return Rule.technical if vr in ("LO", "SH", "ST", "LT") else Rule.remove
 
     def _fitting(self, choice: Sequence[Rule], tag: int, parent: int) -> Rule:
         """The first rule that the object's type for the attribute allows; the last, which is the safe one, where unknown."""
@@ -217,7 +211,10 @@ class Rewriting:
         if rule in (Rule.clean, Rule.technical):
             parts = [value] if vr in ("ST", "LT", "UT") else value.split(b"\\")
             new = [
-                cleaned(part.decode("latin-1"), self.own, technical=rule is Rule.technical).encode() for part in parts
+                part
+                if _RATIO.fullmatch(part)
+                else cleaned(part.decode("latin-1"), self.own, technical=rule is Rule.technical).encode()
+                for part in parts
             ]
             return b"\\".join(new) if any(new) else None
         if rule is Rule.code:
@@ -265,7 +262,8 @@ class Rewriting:
         if whole.isascii() and all(32 <= byte < 127 for byte in whole):
             return True
         low = value.lower()
-        return any(word.encode("latin-1") in low for word in self.own if len(word) >= 5)
+        words = [word for word in self.own if len(word) >= 5]
+        return any(word.encode("latin-1") in low or word.encode("utf-16-le") in low for word in words)
 
     def _retained(self, vr: str, value: bytes) -> bytes | None:
         if vr in ("DA", "DT", "TM"):
