@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -417,25 +418,37 @@ def build_cohort(source: str | Path, out: str | Path | None = None) -> Cohort:
     return cohort
 
 
-def check_cohort(source: str | Path, checks: Sequence[Any] | None = None) -> list[Problem]:
+def check_cohort(
+    source: str | Path,
+    checks: Sequence[Any] | None = None,
+    *,
+    keep: str | Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[Problem]:
     """Every problem of a cohort (a recipe's, or one written by `build_cohort`), in one go.
 
     Args:
         source: A recipe (``.yaml``) or a cohort (``.parquet``, ``.csv``).
         checks: Which checks; by default the recipe's, or all of them.
+        keep: Folder to keep what was seen in (the images in small), so that a look that was stopped goes on where it
+            was.
+        progress: Told ``(label, done, total)``.
+
+    Raises:
+        CohortError: The cohort is absent, or the folder to keep the survey in holds something else.
     """
     from .core.slots import build, names
     from .intake import checking
     from .intake.cohort import build_cohort as from_dataset
 
     source = Path(source)
+    look = partial(checking.check_cohort, progress=progress, keep=None if keep is None else Path(keep))
     if source.suffix in (".yaml", ".yml"):
         recipe = load_recipe(source)
         cohort = from_dataset(build("datasets", recipe.cohort, root=recipe.folder), recipe.study)
         task = build("tasks", recipe.task)
-        return checking.check_cohort(cohort, checks or recipe.checks, recipe.split, recipe.seed, task)[1]
-    cohort = Cohort.read(source)
-    return checking.check_cohort(cohort, checks or list(names("checks")), None, 0, None)[1]
+        return look(cohort, checks or recipe.checks, recipe.split, recipe.seed, task)[1]
+    return look(Cohort.read(source), checks or list(names("checks")), None, 0, None)[1]
 
 
 def check_made(

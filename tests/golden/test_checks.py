@@ -16,6 +16,7 @@ from preceptor.core.slots import build
 from preceptor.intake.duplicates import find_pairs, merge_duplicates, pack, thumbnail, unpack
 from preceptor.intake.orientation import CHANGES, coarsen, find_odd, learn_change
 from preceptor.intake.read import read_image
+from preceptor.intake.stored_facts import FactStore
 from preceptor.intake.survey import survey
 
 CHEST = "cxr_covid_ieee8023"
@@ -45,6 +46,17 @@ def test_eight_pairs_and_no_other(surveyed):
     assert found == [("178", "97")] * 4 + [("285", "339")] * 3 + [("364", "364")]
     assert all(pair.form == "as it is" and pair.correlation > 0.999 for pair in surveyed.pairs)
     assert sum(pair.identical for pair in surveyed.pairs) == 4, "178 and 97 are encoded anew, the rest are not"
+
+
+def test_eight_pairs_are_found_on_disk_as_well(surveyed, tmp_path):
+    """The same pairs where what was seen lies on disk and the thumbnails are indexed."""
+    check = surveyed.checks[0]
+    store = FactStore(tmp_path, {"duplicates": {}}, surveyed.cohort.root, surveyed.cohort.cases)
+    for case in surveyed.cohort:
+        store.add({"duplicates": surveyed.facts["duplicates"][case.key]})
+    store.close()
+    found = check.pairs(store.facts()["duplicates"])
+    assert len(found) == 8 and found == list(surveyed.pairs)
 
 
 @pytest.mark.answer("I12.9")

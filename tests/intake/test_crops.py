@@ -55,10 +55,11 @@ def test_volumes_and_blank_pictures_are_left_out():
 
 
 def test_conflicting_labels_of_copies_and_the_limit():
-    """A picture and its crop that say different things; with no search for crops nothing is told."""
+    """A picture and its crop that say different things; beyond the limit that crops were not sought, with 0 nothing."""
     cases = [Case(f"c{n}", {"image": "i"}, f"p{n}", labels={"finding": ["no", "yes"][n == 4]}) for n in range(5)]
     arrays = {f"c{n}": texture(n) for n in range(4)} | {"c4": texture(3)[6:, 4:]}
-    for most, codes in ((2000, ["duplicates_across_patients", "duplicates_conflicting"]), (4, [])):
+    differing = ["duplicates_across_patients", "duplicates_conflicting"]
+    for most, codes in ((2000, differing), (4, ["crops_not_sought"]), (0, [])):
         check = build("checks", {"duplicates": {"crops_up_to": most}})
         facts = {
             case.key: check.look(case, Sample(case.key, {"image": Image(arrays[case.key][None], np.eye(4))}), None)
@@ -66,7 +67,9 @@ def test_conflicting_labels_of_copies_and_the_limit():
         }
         found = check(Cohort(tuple(cases), Path()), facts, None)
         assert [problem.code for problem in found] == codes
-        assert all(problem.cases == ("c3", "c4") and problem.severity == "warning" for problem in found)
+        named = {True: (), False: ("c3", "c4")}
+        assert all(problem.cases == named[problem.code == "crops_not_sought"] for problem in found)
+        assert all(problem.severity == "warning" for problem in found)
 
 
 def test_chest_x_rays_and_their_crops(shared_data):

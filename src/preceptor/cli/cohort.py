@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,18 +38,25 @@ def build(
 
 
 @cohort.command
-def check(source: Path, *, as_json: console.Json = False) -> int:
+def check(
+    source: Path,
+    *,
+    keep: Annotated[Path | None, Parameter(negative="")] = None,
+    as_json: console.Json = False,
+) -> int:
     """Look at every image of a cohort and tell everything that is wrong with it (exit code 3 if it is unfit).
 
     Parameters
     ----------
     source
         A recipe (.yaml), or a cohort (.parquet, .csv).
+    keep
+        Folder to keep what was seen in: a check that was stopped goes on where it was. It holds the images in small.
     """
     from preceptor import api
     from preceptor.core.errors import CohortError
 
-    problems = api.check_cohort(source)
+    problems = api.check_cohort(source, keep=keep, progress=_tell if sys.stderr.isatty() else None)
     errors = [each for each in problems if each.severity == "error"]
     lines = [f"{each.severity}: {each}" for each in problems] or ["the cohort is fit for use"]
     record = {"fit": not errors, "problems": [asdict(each) for each in problems]}
@@ -164,6 +172,10 @@ def split(
     _new(out)
     made = api.split_cohort(source, settings, seed, out)
     console.result(f"{out}\n{_summary(made)}", {"cohort": str(out), **_counts(made)}, as_json)
+
+
+def _tell(label: str, done: int, total: int) -> None:
+    print(f"\r{label} {done:,}/{total:,}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 def _new(path: Path) -> None:

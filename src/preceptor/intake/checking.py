@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ def check_cohort(
     task: Task | None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
+    keep: Path | None = None,
 ) -> Checked:
     """Run the checks and split.
 
@@ -53,13 +55,14 @@ def check_cohort(
         seed: Of the split.
         task: What is asked, for the checks that look at labels.
         progress: Told ``(label, done, total)``.
+        keep: Folder to keep what was seen in, so that a survey that was stopped goes on where it was.
 
     Returns:
         The cohort, the problems, and what `fit_checks` needs. A split that can't be dealt is one of the problems.
     """
     plugins = [build("checks", each) for each in checks]
-    told = None if progress is None else lambda done, total: progress("checking", done, total)
-    surveyed = survey(cohort, plugins, task, progress=told)
+    looking, comparing = (None if progress is None else partial(progress, label) for label in ("checking", "comparing"))
+    surveyed = survey(cohort, plugins, task, progress=looking, comparing=comparing, keep=keep)
     cohort = merge_duplicates(cohort, surveyed.pairs)
     refused: list[Problem] = []
     if settings is not None:
@@ -85,7 +88,8 @@ def fit_checks(checks: Sequence[Any], cohort: Cohort, facts: Mapping[str, Mappin
 
 def write_checked(folder: Path, problems: Iterable[Problem], facts: Mapping[str, Any]) -> None:
     """Write problems and facts into a run's folder; the problems last, so that where they are, all is."""
-    for told, record in (("facts.json", facts), ("problems.json", [asdict(problem) for problem in problems])):
+    held = {check: dict(each) for check, each in facts.items()}
+    for told, record in (("facts.json", held), ("problems.json", [asdict(problem) for problem in problems])):
         with write_aside(folder / told) as aside:
             aside.write_text(json.dumps(record, indent=None if told == "facts.json" else 1), encoding="utf-8")
 

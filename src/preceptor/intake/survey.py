@@ -14,6 +14,10 @@ from preceptor.core.plugins import Check, Task
 
 from .duplicates import Pair, merge_duplicates
 from .read import open_case
+from .stored_facts import FactStore
+
+#: Facts of more cases than this go to disk.
+IN_MEMORY = 5000
 
 __all__ = ["Survey", "check_sample", "merge_duplicates", "survey"]
 
@@ -26,7 +30,7 @@ class Survey:
         cohort: As it was when its images were opened.
         checks: In order.
         task: What is asked of the images, or None.
-        facts: ``{check: {case key: fact}}``, JSON.
+        facts: ``{check: {case key: fact}}``, JSON; of very many cases they lie on disk and are read when asked for.
         pairs: Images that are one picture, as the checks that look for them found.
     """
 
@@ -54,6 +58,8 @@ def survey(
     *,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    comparing: Callable[[int, int], None] | None = None,
+    keep: Path | None = None,
 ) -> Survey:
     """Open each case once and show it to every check. A case that can't be read is shown as that, and ends nothing.
 
@@ -62,24 +68,44 @@ def survey(
         checks: What to look for.
         task: What is asked, for the checks that look at labels.
         workers: Threads that read ahead.
-        progress: Told ``(done, total)``.
+        progress: Told ``(done, total)`` of the images.
+        comparing: Told ``(done, total)`` while images are compared with each other, where there are very many.
+        keep: Folder to keep the survey in, so that one that was stopped goes on where it was; it holds the images in
+            small. Without it the facts of more than 5,000 cases lie in a temporary folder.
 
     Returns:
         The facts; nothing is judged yet, so roles may still be dealt.
+
+    Raises:
+        CohortError: The folder to keep the survey in holds something else.
     """
-    facts: dict[str, dict[str, Any]] = {name(check): {} for check in checks}
+    facts: dict[str, Any] = {name(check): {} for check in checks}
+    store = None
+    if keep is not None or len(cohort) > IN_MEMORY:
+        store = FactStore(keep, {name(check): _settings(check) for check in checks}, cohort.root, cohort.cases)
+    begun = 0 if store is None else store.seen
     reading = any(check.reads != "nothing" for check in checks)
 
     def look(case: Case) -> tuple[Case, list[Any]]:
         sample, error = _open(cohort.root, case) if reading else (None, None)
         return case, [check.look(case, sample, error) for check in checks]
 
-    for done, (case, seen) in enumerate(_each(look, cohort.cases, workers), start=1):
-        for check, fact in zip(checks, seen, strict=True):
-            facts[name(check)][case.key] = fact
-        if progress is not None:
-            progress(done, len(cohort))
-    pairs = [pair for check in checks if hasattr(check, "pairs") for pair in check.pairs(facts[name(check)])]
+    try:
+        for done, (case, seen) in enumerate(_each(look, cohort.cases[begun:], workers), start=begun + 1):
+            told = dict(zip(facts, seen, strict=True))
+            if store is not None:
+                store.add(told)
+            else:
+                for each, fact in told.items():
+                    facts[each][case.key] = fact
+            if progress is not None:
+                progress(done, len(cohort))
+    finally:
+        if store is not None:
+            store.close()
+    if store is not None:
+        facts = dict(store.facts())
+    pairs = [pair for check in checks if hasattr(check, "pairs") for pair in check.pairs(facts[name(check)], comparing)]
     return Survey(cohort, tuple(checks), task, facts, tuple(pairs))
 
 
@@ -105,6 +131,10 @@ def check_sample(sample: Sample, checks: Sequence[Check], task: Task | None = No
 def name(check: Check) -> str:
     """A check's name: that of its file."""
     return type(check).__module__.rpartition(".")[2]
+
+
+def _settings(check: Check) -> dict[str, Any]:
+    return {key: value for key, value in vars(check).items() if not key.startswith("_")}
 
 
 def _each(look: Callable[[Case], Any], cases: Sequence[Case], workers: int) -> Iterator[Any]:

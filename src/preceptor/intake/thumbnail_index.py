@@ -1,16 +1,17 @@
-"""Copies among very many pictures: an index of thumbnails on disk, searched block by block.
+"""Copies among very many images: an index of thumbnails on disk, searched block by block.
 
 A hundred thousand thumbnails make five thousand million pairs, each in eight positions. Every pair is judged, exactly
-as `find_pairs` judges it, yet few are compared in full: a thumbnail's 63 coarsest waves give its part of a correlation,
+as `find_pairs` judges it, yet few are compared in full: a thumbnail's 64 coarsest waves give its part of a correlation,
 and the length of the rest bounds what the finer ones can add (Cauchy and Schwarz). Only pairs whose bound reaches the
-threshold are looked at. Memory holds one block, whatever the number of pictures, and the pairs of each finished block are
-on disk, so a search that was stopped goes on where it was.
+threshold are looked at. Memory holds the coarse waves (260 bytes a picture) and one block; the pairs of each finished
+block are on disk, so a search that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from preceptor.core.errors import CohortError
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 
-from .duplicates import SAME_DETAIL, SAME_PICTURE, SIDE, Pair, fine_detail, forms_of, thumbnail, unit_rows
+from .duplicates import SAME_DETAIL, SAME_PICTURE, SIDE, Pair, fine_detail, forms_of, pack, thumbnail, unit_rows, unpack
 
 #: Waves along an axis that are compared first.
 _WAVES = 8
@@ -28,14 +29,13 @@ _WAVES = 8
 #: Pictures in a block.
 _BLOCK = 2048
 
-_RECORD_BYTES = SIDE * SIDE * 2
-
 
 class ThumbnailIndex:
-    """Thumbnails of flat pictures in a folder: added one by one, searched for copies, taken up again where it stopped.
+    """Thumbnails in a folder: added one by one, searched for copies, taken up again where it stopped.
 
     Args:
         folder: Made where it is not there. Holds ``thumbnails.f16``, ``names.jsonl`` and, per search, ``pairs-….jsonl``.
+        slices: 1 for flat pictures, 3 for volumes.
 
     Raises:
         CohortError: The folder holds no such index.
@@ -50,8 +50,10 @@ class ThumbnailIndex:
         [('a', 'b')]
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, slices: int = 1) -> None:
         self.folder = Path(folder)
+        self.slices = slices
+        self._record_bytes = slices * SIDE * SIDE * 2
         self.folder.mkdir(parents=True, exist_ok=True)
         self._pixels, self._names_file = self.folder / "thumbnails.f16", self.folder / "names.jsonl"
         self.names = self._read_names()
@@ -63,7 +65,7 @@ class ThumbnailIndex:
             self._pixels.touch()
             self._names_file.touch()
         lines = self._names_file.read_bytes().split(b"\n")[:-1]
-        whole = min(len(lines), self._pixels.stat().st_size // _RECORD_BYTES)
+        whole = min(len(lines), self._pixels.stat().st_size // self._record_bytes)
         try:
             names = [str(json.loads(line)) for line in lines[:whole]]
         except ValueError as error:
@@ -74,7 +76,7 @@ class ThumbnailIndex:
                 code="thumbnail_index",
             ) from error
         with self._pixels.open("r+b") as pixels, self._names_file.open("r+b") as file:
-            pixels.truncate(whole * _RECORD_BYTES)
+            pixels.truncate(whole * self._record_bytes)
             file.truncate(sum(len(line) + 1 for line in lines[:whole]))
         return names
 
@@ -89,22 +91,34 @@ class ThumbnailIndex:
 
         Args:
             name: Of the case; unique.
-            image: Flat; of a sequence the first frame is taken.
+            image: Of a sequence the first frame is taken.
 
         Raises:
-            CohortError: It is a volume.
+            CohortError: It is a volume among pictures, or a picture among volumes.
+        """
+        if name not in self._known:
+            self.add_thumbnail(name, unpack(pack(thumbnail(image))))
+
+    def add_thumbnail(self, name: str, small: np.ndarray) -> None:
+        """Add a thumbnail, unless one of that name is there.
+
+        Args:
+            name: Of the case; unique.
+            small: ``(slice, 32, 32)``, standardised, as `unpack` gives it.
+
+        Raises:
+            CohortError: It is a volume's among pictures', or a picture's among volumes'.
         """
         if name in self._known:
             return
-        small = thumbnail(image)
-        if len(small) != 1:
+        if len(small) != self.slices:
             raise CohortError(
-                "a volume can't be indexed with pictures", expected="an image of two dimensions", code="thumbnail_index"
+                "pictures and volumes can't be indexed together",
+                expected=f"thumbnails of {self.slices} slice{'s' if self.slices > 1 else ''}",
+                code="thumbnail_index",
             )
-        spread = float(small.std())
-        scaled = (small[0] - small.mean()) / spread if spread > 0 else np.zeros_like(small[0])
         with self._pixels.open("ab") as pixels:
-            pixels.write(scaled.astype("<f2").tobytes())
+            pixels.write(small.astype("<f2").tobytes())
         with self._names_file.open("ab") as names:
             names.write(json.dumps(name).encode() + b"\n")
         self.names.append(name)
@@ -127,7 +141,7 @@ class ThumbnailIndex:
             return []
         stored = self.folder / f"pairs-{len(self.names)}-{same_picture:g}-{same_detail:g}.jsonl"
         lines = stored.read_text(encoding="utf-8").splitlines() if stored.exists() else []
-        pictures = np.memmap(self._pixels, dtype="<f2", mode="r", shape=(len(self.names), SIDE, SIDE))
+        pictures = np.memmap(self._pixels, dtype="<f2", mode="r", shape=(len(self.names), self.slices, SIDE, SIDE))
         for _, found in search(pictures, same_picture, same_detail, start=len(lines)):
             lines.append(json.dumps(found))
             with write_aside(stored) as aside:
@@ -140,13 +154,55 @@ class ThumbnailIndex:
         ]
 
 
+def pairs_on_disk(
+    folder: Path,
+    thumbnails: Iterable[tuple[tuple[str, str], np.ndarray]],
+    same_picture: float = SAME_PICTURE,
+    same_detail: float = SAME_DETAIL,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Pair]:
+    """What `find_pairs` finds, with the thumbnails in a folder instead of memory.
+
+    Args:
+        folder: Holds the indices. What another set of thumbnails left in it goes.
+        thumbnails: ``((case key, view), (slice, 32, 32))`` one by one; always the same ones in the same order for a folder.
+        same_picture, same_detail: Thresholds, as in `find_pairs`.
+        progress: Told ``(images compared with all before them, images)``.
+
+    Returns:
+        Pairs in the order of the images; whether they are identical is not known.
+    """
+    for other in folder.parent.glob("index-*"):
+        if other != folder:
+            shutil.rmtree(other)
+    indices: dict[int, ThumbnailIndex] = {}
+    place: dict[tuple[str, str], int] = {}
+    for number, (name, small) in enumerate(thumbnails):
+        place[name] = number
+        if len(small) not in indices:
+            indices[len(small)] = ThumbnailIndex(folder / f"{len(small)}", len(small))
+        indices[len(small)].add_thumbnail(json.dumps(name), small)
+    found, compared = [], 0
+    for _, index in sorted(indices.items()):
+
+        def told(done: int, total: int, before: int = compared) -> None:
+            if progress is not None:
+                progress(before + done, len(place))
+
+        for pair in index.pairs(same_picture, same_detail, told):
+            (first, first_view), (second, second_view) = json.loads(pair.first), json.loads(pair.second)
+            found.append(Pair(first, second, first_view, second_view, pair.correlation, pair.form))
+        compared += len(index)
+    return sorted(found, key=lambda p: (place[p.first, p.first_view], place[p.second, p.second_view]))
+
+
 def search(
     pictures: np.ndarray, same_picture: float, same_detail: float, start: int = 0
 ) -> Iterator[tuple[int, list[tuple[int, int, float, str]]]]:
     """The pairs of each block of pictures with those before it and in it.
 
     Args:
-        pictures: ``(picture, 32, 32)`` thumbnails; may lie on disk.
+        pictures: ``(picture, slice, 32, 32)`` thumbnails; may lie on disk.
         same_picture, same_detail: Thresholds, as in `find_pairs`.
         start: Block to begin with.
 
@@ -156,15 +212,15 @@ def search(
     waves = _waves()
     coarse = np.concatenate(
         [_coarse(_block(pictures, first), waves) for first in range(0, len(pictures), _BLOCK)]
-    )  # 256 bytes a picture
+    )  # 260 bytes a picture
     for block in count(start):
         first = block * _BLOCK
         if first >= len(pictures):
             return
         later = _block(pictures, first)
         best: dict[tuple[int, int], tuple[float, str]] = {}
-        for form, turned in forms_of(later[:, None]):
-            near = _coarse(turned[:, 0], waves)
+        for form, turned in forms_of(later):
+            near = _coarse(turned, waves)
             wanted, wanted_detail = unit_rows(turned), unit_rows(fine_detail(turned))
             for row in range(0, first + len(later), _BLOCK):
                 earlier = coarse[row : row + _BLOCK]
@@ -192,12 +248,11 @@ def _waves() -> np.ndarray:
 
 
 def _coarse(block: np.ndarray, waves: np.ndarray) -> np.ndarray:
-    """``(picture, 64)``: the coarse waves of the picture at length 1, and the length of what they leave out."""
-    unit = unit_rows(block).reshape(block.shape)
-    held = (waves @ unit @ waves.T).reshape(len(block), -1)
-    rest = np.sqrt(np.clip((unit**2).sum(axis=(1, 2)) - (held**2).sum(axis=1), 0, None))
-    held[:, 0] = rest  # the mean is 0, so its place is free
-    return np.asarray(held, dtype=np.float32)
+    """``(picture, 64 a slice and 1)``: the coarse waves of the picture at length 1, and the length of what they leave out."""
+    unit = unit_rows(block)
+    held = (waves @ unit.reshape(block.shape) @ waves.T).reshape(len(block), -1)
+    rest = np.sqrt(np.clip((unit**2).sum(axis=1) - (held**2).sum(axis=1), 0, None))
+    return np.column_stack([held, rest]).astype(np.float32)
 
 
 def _close(
@@ -206,7 +261,7 @@ def _close(
     """Places of the pairs that may correlate beyond the threshold, with one sign or the other."""
     for sign in (1, -1):
         signed = sign * earlier
-        signed[:, 0] = earlier[:, 0]
+        signed[:, -1] = earlier[:, -1]
         bound = signed @ later.T > same_picture - 1e-3  # half-precision rounding
         if diagonal:
             bound = np.triu(bound, 1)
@@ -224,7 +279,7 @@ def _judged(
     same_detail: float,
 ) -> np.ndarray:
     """``(pair,)`` the correlation of the pairs that are one picture, 0 for the others."""
-    mine = np.asarray(pictures[one], dtype=np.float32)[:, None]
+    mine = np.asarray(pictures[one], dtype=np.float32)
     alike = (unit_rows(mine) * wanted).sum(axis=1)
     detail = (unit_rows(fine_detail(mine)) * wanted_detail).sum(axis=1)
     return np.where((np.abs(alike) > same_picture) & (np.abs(detail) > same_detail), alike, 0.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
@@ -14,6 +15,8 @@ from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Task
 from preceptor.intake.crops import find_crops, pack_wide, unpack_wide
 from preceptor.intake.duplicates import SAME_DETAIL, SAME_PICTURE, Pair, find_pairs, pack, thumbnail, unpack
+from preceptor.intake.stored_facts import StoredFacts
+from preceptor.intake.thumbnail_index import pairs_on_disk
 
 #: Sides of a split: a copy on two of them is a leak, for a model is fitted on one and measured on another.
 _SIDES = {"train": 0, "tune": 0, "adapt": 0, "calibrate": 1, "test": 2, "external": 2}
@@ -32,10 +35,11 @@ class Duplicates:
         same_detail: Smallest absolute correlation of their fine detail, which tells different people apart who lie
             alike (heads registered to an atlas).
         crops_up_to: Crops are looked for among this many flat images at most, since the search grows with their square
-            (2,000 chest X-rays take half a minute); 0 looks for none.
+            (2,000 chest X-rays take half a minute); of more images it is told that no crop was looked for. 0 looks for
+            none and is silent.
 
     Raises: nothing; it returns `Problem` records. A picture on both sides of the split is an ``error``, anywhere else
-    a ``warning``, and so are copies whose labels differ.
+    a ``warning``, and so are copies whose labels differ, and crops that were not looked for.
 
     Source: own. Threshold checked on the COVID-19 Image Data Collection: 8 pairs beyond 0.98, the next at 0.94.
 
@@ -55,7 +59,7 @@ class Duplicates:
         self.same_picture = same_picture
         self.same_detail = same_detail
         self.crops_up_to = crops_up_to
-        self._found: tuple[Any, list[Pair]] = (None, [])
+        self._found: tuple[Any, list[Pair], int] = (None, [], 0)
 
     @classmethod
     def example(cls) -> Duplicates:
@@ -69,18 +73,32 @@ class Duplicates:
             for view, image in sample.images.items()
         }
 
-    def pairs(self, facts: Mapping[str, Any]) -> list[Pair]:
-        """Every two images that are one picture."""
+    def pairs(self, facts: Mapping[str, Any], progress: Callable[[int, int], None] | None = None) -> list[Pair]:
+        """Every two images that are one picture.
+
+        Args:
+            facts: What was seen of each case. Where they lie on disk, so do the thumbnails that are compared.
+            progress: Told ``(done, total)`` while thumbnails on disk are compared.
+        """
         if self._found[0] is not facts:
-            seen = {(key, view): each for key, fact in facts.items() if fact for view, each in fact.items()}
-            small = {name: unpack(each["thumbnail"]) for name, each in seen.items()}
-            hashes = {name: each["hash"] for name, each in seen.items()}
-            pairs = find_pairs(small, hashes, self.same_picture, self.same_detail)
-            flat = {name: unpack_wide(each["wide"]) for name, each in seen.items() if each.get("wide")}
-            if len(flat) <= self.crops_up_to:
+            thresholds = (self.same_picture, self.same_detail)
+            if isinstance(facts, StoredFacts):
+                small = ((name, unpack(each["thumbnail"])) for name, each in _seen(facts))
+                pairs = [
+                    replace(pair, identical=_are_identical(facts, pair))
+                    for pair in pairs_on_disk(facts.folder, small, *thresholds, progress)
+                ]
+            else:
+                hashes = {name: each["hash"] for name, each in _seen(facts)}
+                pairs = find_pairs(
+                    {name: unpack(each["thumbnail"]) for name, each in _seen(facts)}, hashes, *thresholds
+                )
+            flat = sum(1 for _, each in _seen(facts) if each.get("wide"))
+            if flat <= self.crops_up_to:
+                wide = {name: unpack_wide(each["wide"]) for name, each in _seen(facts) if each.get("wide")}
                 known = {frozenset(((pair.first, pair.first_view), (pair.second, pair.second_view))) for pair in pairs}
-                pairs += find_crops(flat, known, self.same_picture, self.same_detail)
-            self._found = (facts, pairs)
+                pairs += find_crops(wide, known, *thresholds)
+            self._found = (facts, pairs, flat)
         return self._found[1]
 
     def __call__(self, cohort: Cohort, facts: Mapping[str, Any], task: Task | None) -> list[Problem]:
@@ -90,7 +108,32 @@ class Duplicates:
         for pair in pairs:
             kinds.setdefault(_kind(cases[pair.first], cases[pair.second]), []).append(pair)
         told = [_problem(kind, kinds[kind]) for kind in _SAID if kind in kinds]
-        return [*told, *_conflicting(pairs, cases)]
+        return [*told, *_conflicting(pairs, cases), *self._not_looked_for(self._found[2])]
+
+    def _not_looked_for(self, flat: int) -> list[Problem]:
+        if not 0 < self.crops_up_to < flat:
+            return []
+        return [
+            Problem(
+                f"no crop was looked for among {flat:,} flat images: a picture cut out of another is not found",
+                "images",
+                f"{self.crops_up_to:,} flat images at most, since the search grows with their square",
+                "raise `crops_up_to` of the check `duplicates` and be patient, or 0 where no crops can be among them",
+                "crops_not_sought",
+                severity="warning",
+            )
+        ]
+
+
+def _seen(facts: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
+    """``((case key, view), what was seen of it)``."""
+    for key, fact in facts.items():
+        for view, each in (fact or {}).items():
+            yield (key, view), each
+
+
+def _are_identical(facts: Mapping[str, Any], pair: Pair) -> bool:
+    return bool(facts[pair.first][pair.first_view]["hash"] == facts[pair.second][pair.second_view]["hash"])
 
 
 _SAID: Mapping[str, tuple[str, str, str]] = {
