@@ -21,7 +21,7 @@ prepare: [orient_ras, {resample: {spacing_mm: [1, 1, 1]}}, zscore]
 task: {segmentation: {labels: {blob: 3}}}
 network: {unet: {channels: [4, 8]}}
 objective: [dice, cross_entropy]
-train: {epochs: 2, batch_size: 2, patch: [12, 12, 8], optimizer: {adamw: {lr: 1e-2}}}
+train: {epochs: 8, batch_size: 2, patch: [12, 12, 8], optimizer: {adamw: {lr: 1e-2}}}
 safeguards: [temperature, largest_component]
 evaluate: [dice]
 gates: [{at_least: {finding: dice, value: 0.0}}]

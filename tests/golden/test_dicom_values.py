@@ -357,8 +357,8 @@ def test_mutated_files_are_read_or_refused(shared_data, tmp_path):
 def test_five_thousand_mutated_files_end_no_process(shared_data, tmp_path):
     command = [sys.executable, "-m", f"{__package__}.dicom_fuzz", str(shared_data("dicom_zoo") / "files")]
     done = subprocess.run(
-        [*command, str(tmp_path), "5000", "40000"], capture_output=True, text=True, timeout=900, cwd=ROOT
+        [*command, str(tmp_path), "5000", "150000"], capture_output=True, text=True, timeout=900, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr[-2000:]  # no exception of another kind, no death
     found = json.loads(done.stdout)
-    assert sum(found.values()) == 5000 and found["read"] > 300, "not everything is refused"
+    assert sum(found.values()) == 5000 and found["read"] > 500, "not everything is refused"

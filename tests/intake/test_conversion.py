@@ -39,10 +39,12 @@ def test_the_zoo_agrees(pool, shared_data):
     assert len(read) >= 84
     equal = [each for each in read if "equal" in each.outcomes.values()]
     assert len(equal) >= 78  # docs/results/conversion.md tells of the other six
-    # Where a peer reads other values, where it puts them says nothing: file 212 is tilted, and its JPEG 2000 stream
-    # contradicts its pixel representation; SimpleITK reads it as we do.
-    placed = [corner for each in equal for who, corner in each.corner_mm.items() if each.outcomes[who] == "equal"]
-    assert len(placed) >= 20 and max(placed) <= CORNER_MM
+    placed = {
+        (each.name, who): corner for each in read for who, corner in each.corner_mm.items() if np.isfinite(corner)
+    }
+    apart = {place for place, corner in placed.items() if corner > CORNER_MM}
+    # Of file 212, a single tilted plane, dcm2niix writes rows 0.371 mm apart where the file says 0.431.
+    assert len(placed) >= 20 and apart == {("series-f3b33917", "dcm2niix")}
 
 
 def test_agreement_sees_every_difference():

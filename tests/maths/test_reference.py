@@ -29,7 +29,7 @@ def fitted():
 def test_images_of_the_kind_are_about_one_away(fitted):
     _, limits, held_out = fitted
     assert (np.median(held_out, axis=0) > 0.6).all() and (np.median(held_out, axis=0) < 1.6).all()
-    assert max(limits) < 6
+    assert max(limits) < 4
     assert np.mean([max(each.shares(limits)) > 1 for each in held_out]) <= 0.02
 
 

@@ -210,8 +210,9 @@ def score_features(reference: Mapping[str, Any], features: np.ndarray) -> Distan
 def limits(distances: Sequence[Distance], refused_share: float = 0.01) -> tuple[float, ...]:
     """How far each aspect may be, so that all aspects together refuse at most a share of images of the kind.
 
-    Aspects spread differently: each distance's logarithm is taken less its median, in median deviations, and one
-    threshold is set on the largest of them.
+    Aspects spread differently: each distance's fourth root is taken less its median, in standard deviations, and one
+    threshold is set on the largest of them. (A root, since the logarithm of a distance that is often near zero has a
+    long lower tail, which would be taken for a long upper one.)
 
     Args:
         distances: Of held-out images of the same kind.
@@ -227,15 +228,18 @@ def limits(distances: Sequence[Distance], refused_share: float = 0.01) -> tuple[
     """
     if not distances:
         raise ValueError("a threshold needs held-out images")
-    logarithms = np.log(np.maximum(np.asarray(distances, dtype=np.float64), 1e-12))
-    middle = np.median(logarithms, axis=0)
-    spread = np.maximum(1.4826 * np.median(np.abs(logarithms - middle), axis=0), 0.05)
+    roots = np.asarray(distances, dtype=np.float64) ** 0.25
+    middle = np.median(roots, axis=0)
+    rough = 1.4826 * np.median(np.abs(roots - middle), axis=0)
+    # Winsorised: half as unsure as the median deviation, and one odd image still moves it little.
+    held = np.clip(roots - middle, -2 * rough, 2 * rough)
+    spread = np.maximum(1.04 * np.sqrt(np.mean(held**2, axis=0)), 0.0125)
     # `threshold` takes distances; the exponential keeps the order, and its log-normal part then sees deviations.
-    largest = np.exp(((logarithms - middle) / spread).max(axis=1))
+    largest = np.exp(((roots - middle) / spread).max(axis=1))
     far = np.log(threshold(largest.tolist(), refused_share))
     if np.ceil((len(largest) + 1) * (1 - refused_share) - 1e-9) > len(largest):
         far *= 1 + _UNSURE / np.sqrt(len(largest))
-    return tuple(float(each) for each in np.exp(middle + far * spread))
+    return tuple(float(each) for each in np.maximum(middle + far * spread, 0) ** 4)
 
 
 def threshold(distances: Sequence[float], refused_share: float = 0.01) -> float:
