@@ -1000,17 +1000,17 @@ MUTANTS += [
         "found.angle_degrees < self.smallest_angle_degrees",
         "found.angle_degrees < 0",
     ),
-    Mutant("P1.9", "prepare.stained", "(grey < _BRIGHTEST_TISSUE) | (saturation > _PALEST_TISSUE)", "True"),
-    Mutant("P1.9", "prepare.stained", "border = (grey < _BLACK)", "border = (grey < -1)"),
+    Mutant("P1.9", "intake.slides.tissue", "(grey < _BRIGHTEST_TISSUE) | (saturation > _PALEST_TISSUE)", "True"),
+    Mutant("P1.9", "intake.slides.tissue", "border = (grey < _BLACK)", "border = (grey < -1)"),
     Mutant(
         "P1.9",
-        "prepare.stained",
+        "intake.slides.tissue",
         "picture = np.add.reduceat(picture, edges, axis=axis) / sizes",
         "picture = np.take(picture, edges, axis=axis)",
     ),
-    Mutant("I5.7", "prepare.stained", "measured <= threshold if by", "measured > threshold if by"),
-    Mutant("I5.7", "prepare.stained", "rgb2hsv(means)[..., 1]", "rgb2hsv(means)[..., 2]"),
-    Mutant("I5.7", "prepare.stained", " + np.ptp(counted) / 512", ""),
+    Mutant("I5.7", "intake.slides.tissue", "measured <= threshold if by", "measured > threshold if by"),
+    Mutant("I5.7", "intake.slides.tissue", "rgb2hsv(means)[..., 1]", "rgb2hsv(means)[..., 2]"),
+    Mutant("I5.7", "intake.slides.tissue", " + np.ptp(counted) / 512", ""),
 ]
 MUTANTS += [
     Mutant("P2.5", "maths.survival_phantoms", "expit(scale * z)", "expit(-scale * z)"),

@@ -12,9 +12,9 @@ from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
 from preceptor.core.slots import build
 from preceptor.intake.read import read_image
+from preceptor.intake.slides.tissue import tissue
 from preceptor.maths.stain import concentrations, from_ruderman, macenko_stains, optical_density, restain, ruderman
 from preceptor.prepare.compose import prepare_sample
-from preceptor.prepare.stained import tissue
 
 HAEMATOXYLIN, EOSIN = np.array([0.65, 0.70, 0.29]), np.array([0.07, 0.99, 0.11])
 DYES = np.stack([HAEMATOXYLIN / np.linalg.norm(HAEMATOXYLIN), EOSIN / np.linalg.norm(EOSIN)])

@@ -12,8 +12,9 @@ import torch
 from preceptor.core.applied import Applied, Intensity, Nothing
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
+from preceptor.intake.slides.tissue import tissue
 from preceptor.maths.stain import from_ruderman, ruderman
-from preceptor.prepare.stained import colours, first_of, tissue
+from preceptor.prepare.stained import colours, first_of
 
 _STEP = "reinhard"
 

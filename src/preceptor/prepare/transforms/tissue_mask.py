@@ -10,8 +10,9 @@ from annotated_types import Ge, Le
 from preceptor.core.applied import Applied, Derived
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
+from preceptor.intake.slides.tissue import tissue
 from preceptor.prepare.named_masks import as_mask
-from preceptor.prepare.stained import first_of, tissue
+from preceptor.prepare.stained import first_of
 
 
 class TissueMask:
