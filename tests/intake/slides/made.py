@@ -130,3 +130,56 @@ def _packed(frame: np.ndarray) -> bytes:
     data["PixelData"].VR = "OB"
     data.compress(RLELossless, generate_instance_uid=False)
     return next(generate_frames(data.PixelData, number_of_frames=1))
+
+
+def write_huge(path: Path, side: int, share: float, tile: int = 256) -> None:
+    """A pyramid of `side` x `side` pixels whose tiles are two on disk: glass, and tissue in a square of this share.
+
+    Every tile's offset points at the same few bytes, which TIFF allows. Levels shrink by 4, and the square's sides lie on
+    tiles of every level but the last.
+    """
+    import struct
+    import zlib
+
+    rng = np.random.default_rng(1)
+    glass = np.full((tile, tile, 3), 244, np.uint8)
+    tissue = rng.integers((150, 60, 120), (215, 130, 190), (tile, tile, 3)).astype(np.uint8)
+    across = round(side * share**0.5 / tile / 16) * 16  # tiles of level 0, a multiple of those that the third level has
+    first = (side // tile // 3) // 16 * 16
+    with path.open("wb") as file:
+        file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
+        stored = []
+        for pixels in (glass, tissue):
+            content = zlib.compress(pixels.tobytes(), 6)
+            stored.append((file.tell(), len(content)))
+            file.write(content)
+        link, size, factor = 8, side, 1
+        while size > tile:
+            number = -(-size // tile)
+            low, high = first // factor, (first + across) // factor
+            inside = np.zeros((number, number), np.int64)
+            inside[low:high, low:high] = 1
+            table = np.array(stored, np.uint64)[inside]
+            offsets = file.tell()
+            file.write(table[..., 0].astype("<u8").tobytes())
+            counts = file.tell()
+            file.write(table[..., 1].astype("<u4").tobytes())
+            per_cm = round(1e4 / (0.25 * side / size) * 1000)
+            entries = [
+                (254, 4, 1, int(factor > 1)), (256, 4, 1, size), (257, 4, 1, size), (258, 3, 3, 0x0008_0008_0008),
+                (259, 3, 1, 8), (262, 3, 1, 2), (277, 3, 1, 3), (282, 5, 1, None), (283, 5, 1, None), (284, 3, 1, 1),
+                (296, 3, 1, 3), (322, 3, 1, tile), (323, 3, 1, tile),
+                (324, 16, number**2, offsets), (325, 4, number**2, counts),
+            ]  # fmt: skip
+            here = file.tell()
+            file.write(struct.pack("<Q", len(entries)))
+            for tag, kind, count, value in entries:
+                held = struct.pack("<2I", per_cm, 1000) if value is None else struct.pack("<Q", value)
+                file.write(struct.pack("<HHQ", tag, kind, count) + held)
+            following = file.tell()
+            file.write(struct.pack("<Q", 0))
+            end = file.tell()
+            file.seek(link)
+            file.write(struct.pack("<Q", here))
+            file.seek(end)
+            link, size, factor = following, size // 4, factor * 4

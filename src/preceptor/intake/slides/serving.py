@@ -13,6 +13,7 @@ from preceptor.intake.decoding import output_alone, requests, send
 
 _MEMORY_BYTES = 8 * 2**30
 _MOST_OPEN = 4
+_MOST_STAMPED = 100
 
 #: Most pixels along a side: 20 cm of glass at 0.05 um. And most tiles of a level: what a table of offsets may take.
 _MOST_SIDE = 4_000_000
@@ -58,7 +59,7 @@ def answer_requests() -> None:
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     output = output_alone()
-    opened: OrderedDict[str, Backend] = OrderedDict()
+    opened: OrderedDict[tuple[Any, ...], Backend] = OrderedDict()
     for request in requests():
         try:
             facts, pixels = _answer(request, opened)
@@ -75,29 +76,36 @@ def answer_requests() -> None:
         send(output, np.ascontiguousarray(pixels).tobytes())
 
 
-def _answer(request: dict[str, Any], opened: OrderedDict[str, Backend]) -> tuple[dict[str, Any], np.ndarray]:
-    path, nothing = request["path"], np.zeros(0, np.uint8)
+def _answer(
+    request: dict[str, Any], opened: OrderedDict[tuple[Any, ...], Backend]
+) -> tuple[dict[str, Any], np.ndarray]:
+    path, nothing = Path(request["path"]), np.zeros(0, np.uint8)
     if request["do"] == "close":
-        if path in opened:
-            opened.pop(path).close()
+        for identity in [each for each in opened if each[0] == path]:
+            opened.pop(identity).close()
         return {}, nothing
-    if request["do"] == "facts" and path in opened:  # the file may have been written anew
-        opened.pop(path).close()
-    if path not in opened:
-        opened[path] = open_backend(Path(path))
+    stamped = path, *_stamp(path)
+    if stamped not in opened:
+        opened[stamped] = open_backend(path)
         if len(opened) > _MOST_OPEN:
             opened.popitem(last=False)[1].close()
-    opened.move_to_end(path)
-    backend = opened[path]
+    opened.move_to_end(stamped)
+    backend = opened[stamped]
     if request["do"] == "facts":
         microns = backend.microns
         known = microns is not None and all(np.isfinite(each) and each > 0 for each in microns)
-        facts = {"levels": backend.levels, "vendor": backend.vendor, "associated": backend.associated}
+        facts: dict[str, Any] = {"levels": backend.levels, "vendor": backend.vendor, "associated": backend.associated}
         return {**facts, "microns": list(microns) if known and microns else None}, nothing
     if request["do"] == "associated":
         return {}, in_colour(backend.read_associated(request["name"]))
     pixels = backend.read(request["level"], request["corner"], request["size"])
     return {}, in_colour(pixels)
+
+
+def _stamp(path: Path) -> tuple[Any, ...]:
+    """What changes when the slide is written anew."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return tuple((each.stat().st_size, each.stat().st_mtime_ns) for each in files[:_MOST_STAMPED])
 
 
 def open_backend(path: Path) -> Backend:
