@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -31,7 +31,7 @@ class Entry:
         name: What makes it this one; the key is made of it.
         images: ``{view: path}`` relative to the data set's folder.
         patient: As published; None where nobody is named.
-        masks, labels, fields, role: As in `Case`.
+        masks, labels, fields, role, points: As in `Case`.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Entry:
     labels: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     role: str | None = None
+    points: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
 
 
 class Published:
@@ -87,6 +88,7 @@ class Published:
                 labels=dict(entry.labels),
                 fields={name: value for name, value in entry.fields.items() if value is not None},
                 role=entry.role,
+                points=dict(entry.points),
             )
 
     def entries(self, base: Path) -> Iterable[Entry]:

@@ -10,6 +10,7 @@ import numpy as np
 from preceptor.core.errors import RecipeError, safe_name
 from preceptor.core.files import write_aside
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
+from preceptor.core.parquet import read_parquet
 from preceptor.intake.guard import guarded
 from preceptor.intake.naming import case_key
 from preceptor.intake.read import read_image
@@ -17,6 +18,7 @@ from preceptor.intake.write import write_image
 
 from .asap import read_asap, write_asap
 from .coco import is_coco, read_coco, write_coco
+from .echonet import read_tracings
 from .geojson import is_geojson, read_geojson, write_geojson
 from .json_file import annotation_error, read_json
 from .mdai import is_mdai, read_mdai, write_mdai
@@ -27,7 +29,8 @@ Form = Literal["mdai", "coco", "geojson", "asap", "seg", "table", "masks"]
 
 
 def read_annotations(path: Path, image: Path | None = None) -> Annotations:
-    """Read a file of any known format: MD.ai, COCO, GeoJSON, ASAP's XML, DICOM SEG or RTSTRUCT, or a table that was written here.
+    """Read a file of any known format: MD.ai, COCO, GeoJSON, ASAP's XML, DICOM SEG or RTSTRUCT, EchoNet's tracings, or a table
+    that was written here.
 
     Args:
         path: The file.
@@ -92,11 +95,13 @@ def _read_table(path: Path) -> Annotations:
             text = dict.fromkeys(("case", "label", "reader", "series", "image"), str)
             table = pandas.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=text)
         else:
-            table = pandas.read_parquet(path)
+            table, _ = read_parquet(path)
     except (ValueError, OSError) as error:
         raise annotation_error(
             path, "the table can't be read", "a whole CSV, TSV or Parquet", "annotation_table"
         ) from error
+    if {"X1", "Y1", "X2", "Y2", "Frame"} <= set(table.columns):
+        return read_tracings(path)
     return from_table(table)
 
 

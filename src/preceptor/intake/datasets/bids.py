@@ -30,12 +30,13 @@ class Bids:
         views: ``{view: suffix}``; by default every suffix found below ``anat`` is a view called like it.
         datatype: Folder of a session that the images lie in.
         masks: ``{mask: suffix}`` of label maps, searched below ``derivatives`` as well.
-        labels: Columns of ``participants.tsv`` that hold labels.
-        fields: Columns of ``participants.tsv`` to keep; by default all others.
+        labels: Columns of ``participants.tsv``, or of a subject's ``_sessions.tsv``, that hold labels.
+        fields: Columns of them to keep; by default all others.
         keep_names: Use ``sub-…_ses-…`` as keys: for public data.
 
     Returns (``cases``): One `Case` per session with at least one view; the patient is the subject, ``session`` a field.
-    Of several runs of one suffix the first by name is taken, and the others are counted.
+    Of several runs of one suffix the first by name is taken, and the others are counted. What ``sub-…_sessions.tsv`` says of a
+    session (a diagnosis that has changed, say) goes before what ``participants.tsv`` says of the subject.
 
     Raises:
         CohortError: The folder is absent (``data_absent``), or a column is missing.
@@ -101,7 +102,7 @@ class Bids:
             self.exclusions.append(("another run of the same suffix (images)", repeated))
         for (subject, session), found in sorted(images.items()):
             name = f"sub-{subject}" + (f"_ses-{session}" if session else "")
-            known = people.get(f"sub-{subject}", {})
+            known = people.get(f"sub-{subject}", {}) | self._session(base, f"sub-{subject}", f"ses-{session}")
             labels = {column: known.get(column) for column in self.labels or ()}
             fields = {column: value for column, value in known.items() if column not in labels}
             yield Case(
@@ -130,10 +131,24 @@ class Bids:
             case.setdefault(name, path.relative_to(base).as_posix())
         return found, repeated
 
+    def _session(self, base: Path, subject: str, session: str) -> dict[str, Any]:
+        """What a subject's own table says of one session."""
+        path = base / subject / f"{subject}_sessions.tsv"
+        if not path.is_file():
+            return {}
+        table = read_sheet(path, ["session_id"])
+        wanted = None if self.fields is None else {*(self.labels or ()), *self.fields}
+        columns = [str(column) for column in table.columns if column != "session_id"]
+        for row in table.to_dict("records"):
+            if row["session_id"] == session:
+                return {column: plain(row[column]) for column in columns if wanted is None or column in wanted}
+        return {}
+
     def _participants(self, base: Path) -> dict[str, dict[str, Any]]:
         path = base / "participants.tsv"
+        by_session = self._columns_of_sessions(base)
         if not path.is_file():
-            if self.labels:
+            if set(self.labels or ()) - by_session:
                 raise CohortError(
                     "labels are asked for, and there is no participants.tsv",
                     where=self.folder,
@@ -142,10 +157,20 @@ class Bids:
                 )
             return {}
         table = read_sheet(path, ["participant_id"])
-        require_columns(table, [*(self.labels or ()), *(self.fields or ())], path.name)
+        asked = [*(self.labels or ()), *(self.fields or ())]
+        require_columns(table, [column for column in asked if column not in by_session], path.name)
         every = [str(column) for column in table.columns if column != "participant_id"]
-        columns = every if self.fields is None else [*(self.labels or ()), *self.fields]
+        columns = every if self.fields is None else [column for column in asked if column in every]
         return {
             row["participant_id"]: {column: plain(row[column]) for column in columns}
             for row in table.to_dict("records")
         }
+
+    @staticmethod
+    def _columns_of_sessions(base: Path) -> set[str]:
+        """Columns that any subject's table of sessions has."""
+        found: set[str] = set()
+        for path in sorted(base.glob("sub-*/sub-*_sessions.tsv")):
+            with path.open(encoding="utf-8", errors="replace") as stream:
+                found |= set(stream.readline().rstrip("\r\n").split("\t"))
+        return found - {"session_id"}
