@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .intake.deidentify.folder import Report
     from .intake.deidentify.leak_audit import LeakAudit
     from .intake.picture_cleaning import CleanedFile
+    from .intake.reports.labelling import Labelling
     from .intake.scanning import Row, Scan
     from .intake.synthetic_table import SyntheticTable
     from .prepare.texture_audit import TextureAudit
@@ -400,6 +401,40 @@ def _annotations(
     if readers:
         parts = [part.by_reader(name) for part, name in zip(parts, readers, strict=True)]
     return joined(parts)
+
+
+def label_reports(
+    table: str | Path,
+    column: str,
+    out: str | Path,
+    *,
+    key: str | None = None,
+    findings: str | Path | None = None,
+    review: int = 0,
+    seed: int = 0,
+) -> Labelling:
+    """Label findings from the text of reports by rules, and tell from a sample read again how often they are wrong.
+
+    Args:
+        table: ``.csv``, ``.tsv`` or ``.parquet`` with a report a row.
+        column: Of the reports' text.
+        out: ``.csv`` for the labels: 1 present, 0 absent, -1 uncertain, empty not mentioned.
+        key: Column that names each report; by default its number.
+        findings: YAML or JSON ``{finding: [phrases]}``; by default findings of chest radiographs, in English.
+        review: Reports of each finding and verdict that a reader is asked of, in ``OUT-review.csv``, which holds their
+            text. Where that sheet lies already, it is read.
+        seed: Of the draw.
+
+    Returns:
+        ``.labelled``, and where there is a sheet ``.sheet``, ``.questions``, ``.still_open`` and ``.errors``.
+
+    Raises:
+        CohortError: A column is missing, the output holds something else, or an answer can't be read.
+    """
+    from .intake.reports.labelling import label_reports as label
+
+    given = None if findings is None else Path(findings)
+    return label(Path(table), column, Path(out), key=key, findings=given, review=review, seed=seed)
 
 
 def build_cohort(source: str | Path, out: str | Path | None = None) -> Cohort:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from preceptor.core.errors import CohortError
-from preceptor.intake.report_labels import Labeller, draw_sample, estimate_error
+from preceptor.intake.reports.rereading import draw_sample, estimate_error
+from preceptor.intake.reports.rules import Labeller
 
 LABELLER = Labeller(
     {
@@ -47,6 +48,46 @@ LABELLER = Labeller(
             {"edema": "present", "mass": "absent"},
         ),
         ("HISTORY: pneumonia last year.", {}),
+        # What looks like a negation and is none.
+        ("No change in the effusion.", {"effusion": "present"}),
+        (
+            "No significant interval change in the effusion, no pneumothorax.",
+            {"effusion": "present", "pneumothorax": "absent"},
+        ),
+        ("Without appreciable change, the edema persists.", {"edema": "present"}),
+        ("The mass has not changed and pneumonia is seen.", {"mass": "present", "pneumonia": "present"}),
+        ("There is not only an effusion but also edema.", {"effusion": "present", "edema": "present"}),
+        ("Effusion has not resolved.", {"effusion": "present"}),
+        ("No improvement of the pneumonia.", {"pneumonia": "present"}),
+        # Two negations.
+        ("The left base is not without effusion.", {"effusion": "present"}),
+        ("The lungs are not free of edema.", {"edema": "present"}),
+        ("Effusion is not absent.", {"effusion": "present"}),
+        # Doubt, not denial.
+        ("We cannot exclude a small effusion.", {"effusion": "uncertain"}),
+        ("The film does not exclude pneumonia.", {"pneumonia": "uncertain"}),
+        ("Pneumonia is unlikely.", {"pneumonia": "uncertain"}),
+        ("Pneumonia cannot be completely excluded.", {"pneumonia": "uncertain"}),
+        # How far a negation reaches.
+        (
+            "Without evidence of pneumothorax, effusion or edema but mass in the left apex.",
+            {"pneumothorax": "absent", "effusion": "absent", "edema": "absent", "mass": "present"},
+        ),
+        ("No pneumothorax; effusion on the left.", {"pneumothorax": "absent", "effusion": "present"}),
+        ("No evidence of mass. Edema.", {"mass": "absent", "edema": "present"}),
+        ("Neither effusion nor pneumothorax.", {"effusion": "absent", "pneumothorax": "absent"}),
+        ("Edema without effusion.", {"edema": "present", "effusion": "absent"}),
+        (
+            "Effusion, pneumothorax and edema are not seen.",
+            {"effusion": "absent", "pneumothorax": "absent", "edema": "absent"},
+        ),
+        ("No pneumothorax, effusion persists.", {"pneumothorax": "absent", "effusion": "present"}),
+        (
+            "No pneumothorax, effusion, or edema is present.",
+            {"pneumothorax": "absent", "effusion": "absent", "edema": "absent"},
+        ),
+        ("Edema versus pneumonia.", {"edema": "uncertain", "pneumonia": "uncertain"}),
+        ("Mass is present, pneumothorax is absent.", {"mass": "present", "pneumothorax": "absent"}),
         ("", {}),
     ],
 )
@@ -58,6 +99,15 @@ def test_a_longer_phrase_is_not_the_shorter_one():
     labeller = Labeller({"mass": ["mass"], "nothing": ["mass effect"]})
     assert labeller.read("There is mass effect.") == {"mass": None, "nothing": "present"}
     assert labeller.read("Mass with mass effect.") == {"mass": "present", "nothing": "present"}
+
+
+def test_a_phrase_may_deny_by_itself():
+    labeller = Labeller({"big": ["cardiomegaly"]}, {"big": ["heart size is normal"]})
+    assert labeller.read("Heart size is  normal.") == {"big": "absent"}
+    assert labeller.read("Heart size is not normal.") == {"big": None}
+    assert labeller.read("Heart size is normal. Later: cardiomegaly.") == {"big": "present"}
+    with pytest.raises(CohortError):
+        Labeller({"big": ["cardiomegaly"]}, {"other": ["fine"]})
 
 
 def test_phrases_are_text_and_not_expressions():

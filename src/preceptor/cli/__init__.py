@@ -38,6 +38,10 @@ VERBS = {
     "audit-phi": ("audit_phi:audit_phi", "Search every byte of a folder for names and numbers that must not be in it."),
     "convert": ("convert:convert", "Convert DICOM series to NIfTI, and tell what was not converted and why."),
     "tags": ("tags:tags", "Write what DICOM headers say to one table, units in the names of its columns."),
+    "label-reports": (
+        "label_reports:label_reports",
+        "Label findings from the text of reports, and tell how often it errs.",
+    ),
     "annotations": (
         "annotations:app",
         "Convert annotations between formats; compare several readers, make a consensus.",

@@ -8,13 +8,15 @@ are not read):
 2. A cue before a mention reaches forward until the sentence ends, a word such as *but* or *however* comes, or a comma is
    followed by a word that asserts (*small*, *there is*, *new* …). A cue after a mention reaches back over six words, but
    not over another mention's cue, comma or conjunction other than *and*, *or*.
-3. Cues of doubt (*possible*, *cannot exclude*, *may represent*; *not excluded*) are looked for before cues of absence (*no*,
+3. What only looks like a negation is none (*no change in*, *not only*, *not without*: two that cancel each other).
+4. Cues of doubt (*possible*, *cannot exclude*, *may represent*; *not excluded*) are looked for before cues of absence (*no*,
    *without*, *free of*; *has resolved*), so *cannot be ruled out* is doubt.
-4. A report says of a label: present if any mention is plain, else uncertain if any is doubted, else absent if any is
+5. A phrase may deny by itself (*heart size is normal* of cardiomegaly).
+6. A report says of a label: present if any mention is plain, else uncertain if any is doubted, else absent if any is
    negated, else nothing.
 
 English alone. How often such rules are wrong depends on the hospital, so a sample has to be read again: see
-`draw_sample` and `estimate_error`.
+`preceptor.intake.reports.rereading`.
 
 Source: own rules, after the ideas of NegEx (Chapman et al. 2001, doi:10.1006/jbin.2001.1029) and the CheXpert labeller (Irvin
 et al. 2019, arXiv:1901.07031).
@@ -25,10 +27,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
-
-import numpy as np
 
 from preceptor.core.errors import CohortError
 
@@ -45,6 +46,24 @@ _SENTENCE = re.compile(r"(?<!\bdr)(?<!\bmr)(?<!\bvs)(?<=[.;:!?])\s+|\n\s*\n", re
 def _phrases(*words: str) -> re.Pattern[str]:
     longest = sorted(words, key=len, reverse=True)
     return re.compile(r"\b(?:" + "|".join(word.replace(" ", r"\s+") for word in longest) + r")\b", re.IGNORECASE)
+
+
+#: What begins like a negation and is none, and what one negation takes back from another.
+_NO_NEGATION = re.compile(
+    r"\b(?:(?:no|without|not|nor)\s+(?:any\s+|a\s+)?(?:(?:significant|significantly|interval|appreciable|appreciably|substantial|"
+    r"substantially|definite|obvious|large|major|relevant|real)\s+)*"
+    r"(?:changes?|changed|change\s+since|increased?|decreased?|improvement|improved|progression|progressed|worsening|worsened|"
+    r"resolution|resolved)"
+    r"|not\s+only|not\s+just|no\s+doubt|not\s+without|not\s+free\s+of|not\s+clear\s+of|not\s+negative\s+for|not\s+absent"
+    r"|no\s+absence\s+of|no\s+lack\s+of|never\s+without|not\s+resolved)\b",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    """A label's phrases, which are text and no expressions."""
+    return _phrases(*(re.escape(each.strip()).replace("\\ ", " ") for each in phrases if each.strip()))
 
 
 _DOUBT_BEFORE = _phrases(
@@ -79,6 +98,7 @@ _DOUBT_BEFORE = _phrases(
         "not exclude",
     ),
     *("difficult to exclude", "equivocal", "versus", "suggestive of", "worrisome for", "rule out", "evaluate for"),
+    *("unable to exclude", "does not exclude", "cannot confirm absence of", "unlikely", "not certain", "uncertain"),
 )
 _DOUBT_AFTER = _phrases(
     *(
@@ -96,6 +116,15 @@ _DOUBT_AFTER = _phrases(
         "is questioned",
         "is difficult to exclude",
         "is likely",
+        "is unlikely",
+        "are unlikely",
+        "is considered",
+        "is uncertain",
+        "cannot be entirely excluded",
+        "cannot be completely excluded",
+        "is not excluded",
+        "versus",
+        "vs",
     ),
 )
 _ABSENT_BEFORE = _phrases(
@@ -137,6 +166,12 @@ _ASSERTS = re.compile(
     r"persistent|bilateral|left|right)\b",
     re.IGNORECASE,
 )
+#: After a mention these assert it, whatever was denied before the comma.
+_STANDS = re.compile(
+    r"\s+(?:persists?|remains?|(?:is|are)\s+(?:again\s+)?(?:present|unchanged|stable|new|larger|smaller|noted)|"
+    r"ha(?:s|ve)\s+(?:increased|decreased|developed|improved|worsened))\b",
+    re.IGNORECASE,
+)
 _WORDS_BACK = 6
 
 
@@ -146,9 +181,10 @@ class Labeller:
 
     Args:
         phrases: ``{label: [phrases]}`` as whole words, such as ``{"effusion": ["pleural effusion", "effusions"]}``.
+        denials: ``{label: [phrases]}`` that say by themselves that it is absent, such as "heart size is normal".
 
     Raises:
-        CohortError: A label has no phrase.
+        CohortError: A label has no phrase, or a denial is of no label.
 
     Example:
         >>> labeller = Labeller({"effusion": ["effusion", "effusions"], "pneumothorax": ["pneumothorax"]})
@@ -157,6 +193,7 @@ class Labeller:
     """
 
     phrases: Mapping[str, Sequence[str]]
+    denials: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         empty = [label for label, phrases in self.phrases.items() if not [each for each in phrases if each.strip()]]
@@ -166,11 +203,22 @@ class Labeller:
                 expected="{label: [phrases]}",
                 code="report_phrases",
             )
+        strange = [label for label in self.denials if label not in self.phrases]
+        if strange:
+            raise CohortError(
+                f"a denial is given for {', '.join(strange)}, which has no phrase",
+                expected=f"one of {', '.join(self.phrases)}",
+                code="report_phrases",
+            )
 
     def read(self, report: str) -> dict[str, Said | None]:
         """What a report says of each label; None where it does not mention it."""
         said: dict[str, set[Said]] = defaultdict(set)
-        for sentence in _SENTENCE.split(_UNREAD.sub(" ", report)):
+        for written in _SENTENCE.split(_UNREAD.sub(" ", report)):
+            sentence = _NO_NEGATION.sub(lambda match: "_" * len(match[0]), written)
+            for label, phrases in self.denials.items():
+                if _pattern(tuple(phrases)).search(written):
+                    said[label].add("absent")
             mentions = self._mentions(sentence)
             for start, end, label in mentions:
                 said[label].add(_meant(sentence, start, end, [(s, e) for s, e, _ in mentions if s != start]))
@@ -182,7 +230,7 @@ class Labeller:
         found = [
             (match.start(), match.end(), label)
             for label, phrases in self.phrases.items()
-            for match in _phrases(*(re.escape(each).replace("\\ ", " ") for each in phrases)).finditer(sentence)
+            for match in _pattern(tuple(phrases)).finditer(sentence)
         ]
         kept: list[tuple[int, int, str]] = []
         for start, end, label in sorted(found, key=lambda each: each[0] - each[1]):
@@ -191,13 +239,16 @@ class Labeller:
         return sorted(kept)
 
 
-def _meant(sentence: str, start: int, end: int, others: Sequence[tuple[int, int]]) -> Said:
+def _meant(sentence: str, start: int, end: int, others: Sequence[tuple[int, int]], *, in_list: bool = False) -> Said:
     before = sentence[:start]
     last = max(
         [0, *(match.end() for match in _BREAK.finditer(before)), *(m.start() + 1 for m in _ASSERTS.finditer(before))]
     )
     # "no effusion, small pneumothorax": what asserts may itself stand right before the mention.
     before = before[last:]
+    own = before.rpartition(",")[2]
+    if not in_list and _STANDS.match(sentence, end) and not re.search(r"\b(?:and|n?or)\b", own, re.IGNORECASE):
+        before = own  # "no pneumothorax, effusion persists"
     following = min([len(sentence), *(s for s, _ in others if s >= end)])
     after = re.split(r"[,;]|\b(?:but|however|although|with|while)\b", sentence[end:following], maxsplit=1)[0]
     after = " ".join(after.split()[:_WORDS_BACK])
@@ -205,91 +256,9 @@ def _meant(sentence: str, start: int, end: int, others: Sequence[tuple[int, int]
         joined = re.fullmatch(r"\s*(?:,|and|or|,\s*(?:and|or)|/)\s*", sentence[end:following])
         if joined:  # "effusion or edema cannot be excluded": the words after the last one speak of all
             rest = next(e for s, e in others if s == following)
-            return _meant(sentence, start, rest, [each for each in others if each[0] >= rest])
+            return _meant(sentence, start, rest, [each for each in others if each[0] >= rest], in_list=True)
     if _DOUBT_AFTER.search(after) or _DOUBT_BEFORE.search(before):
         return "uncertain"
     if _ABSENT_AFTER.search(after) or _ABSENT_BEFORE.search(before):
         return "absent"
     return "present"
-
-
-# ------------------------------------------------------------------ how often it is wrong
-
-
-@dataclass(frozen=True)
-class ErrorEstimate:
-    """How often a labeller errs, from a sample read again.
-
-    Args:
-        error: Share of all reports whose label is wrong.
-        low, high: Its interval.
-        by_said: ``{what was said: (wrong, read again, in all)}``.
-    """
-
-    error: float
-    low: float
-    high: float
-    by_said: Mapping[str, tuple[int, int, int]]
-
-
-def draw_sample(said: Mapping[str, Said | None], each: int, seed: int = 0) -> list[str]:
-    """Reports to be read again: the same number of each verdict, for rare verdicts are where rules err.
-
-    Args:
-        said: ``{report: what the rules say of one label}``.
-        each: Reports of each verdict (all, where there are fewer).
-        seed: Of the draw.
-
-    Returns:
-        Keys of the reports, shuffled, so that the order does not tell the reader what the rules said.
-    """
-    rng = np.random.default_rng(seed)
-    groups: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(said):
-        groups[str(said[key])].append(key)
-    drawn = [key for name in sorted(groups) for key in rng.permutation(groups[name])[:each]]
-    return [str(key) for key in rng.permutation(drawn)]
-
-
-def estimate_error(
-    said: Mapping[str, Said | None], read: Mapping[str, Said | None], confidence: float = 0.95, seed: int = 0
-) -> ErrorEstimate:
-    """The share of reports that are labelled wrongly, each verdict weighted by how often it was given.
-
-    Args:
-        said: What the rules say of every report.
-        read: What a reader says of those drawn with `draw_sample`.
-        confidence: Of the interval.
-        seed: Of the draws from the posterior.
-
-    Returns:
-        The estimate, its interval the quantiles of the weighted sum of independent Beta posteriors (Jeffreys' prior),
-        which holds where no error was seen as well.
-
-    Raises:
-        CohortError: A verdict was given and none of its reports was read again.
-
-    Source: stratified sampling as in Cochran 1977, chapter 5; Brown, Cai & DasGupta 2001 (Jeffreys' interval).
-    """
-    rng = np.random.default_rng(seed)
-    names = sorted({str(value) for value in said.values()})
-    counted: dict[str, tuple[int, int, int]] = {}
-    draws, error = np.zeros(20_000), 0.0
-    for name in names:
-        of_it = [key for key, value in said.items() if str(value) == name]
-        again = [key for key in of_it if key in read]
-        if not again:
-            raise CohortError(
-                f"none of {len(of_it)} reports labelled {name} was read again",
-                expected="some of each verdict",
-                remedy="draw the reports with `draw_sample`",
-                code="report_sample",
-            )
-        wrong = sum(read[key] != said[key] for key in again)
-        counted[name] = (wrong, len(again), len(of_it))
-        share = len(of_it) / len(said)
-        error += share * wrong / len(again)
-        whole = len(again) == len(of_it)
-        draws += share * (wrong / len(again) if whole else rng.beta(wrong + 0.5, len(again) - wrong + 0.5, draws.size))
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return ErrorEstimate(error, min(float(low), error), max(float(high), error), counted)
