@@ -476,7 +476,7 @@ MUTANTS += [
     ),
     Mutant("I6.3", "prepare.transforms.flip", "return not has_sides(question)", "return True"),
     Mutant("I6.3", "prepare.transforms.flip", "            refuse_side_labels(sample)\n", ""),
-    Mutant("I6.4", "prepare.examples", "np.random.SeedSequence(list(key))", "np.random.SeedSequence(list(key)[:-1])"),
+    Mutant("I6.4", "prepare.decided", "np.random.SeedSequence(list(key))", "np.random.SeedSequence(list(key)[:-1])"),
     Mutant(
         "I6.4",
         "prepare.examples",
@@ -1001,7 +1001,7 @@ MUTANTS += [
         "found.angle_degrees < 0",
     ),
     Mutant("P1.9", "intake.slides.tissue", "(grey < _BRIGHTEST_TISSUE) | (saturation > _PALEST_TISSUE)", "True"),
-    Mutant("P1.9", "intake.slides.tissue", "border = (grey < _BLACK)", "border = (grey < -1)"),
+    Mutant("P1.9", "intake.slides.tissue", "(grey < _BLACK) & (spread", "(grey < -1) & (spread"),
     Mutant(
         "P1.9",
         "intake.slides.tissue",
@@ -1009,7 +1009,7 @@ MUTANTS += [
         "picture = np.take(picture, edges, axis=axis)",
     ),
     Mutant("I5.7", "intake.slides.tissue", "measured <= threshold if by", "measured > threshold if by"),
-    Mutant("I5.7", "intake.slides.tissue", "rgb2hsv(means)[..., 1]", "rgb2hsv(means)[..., 2]"),
+    Mutant("I5.7", "intake.slides.tissue", "np.divide(spread, high, out", "np.divide(high, 1, out"),
     Mutant("I5.7", "intake.slides.tissue", " + np.ptp(counted) / 512", ""),
 ]
 MUTANTS += [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -143,6 +142,7 @@ print(json.dumps({"tiles": count, "cells": plan.cells, "size": [rows, columns], 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told in other units")
 def test_a_slide_of_ten_gigapixels_streams_in_flat_memory(tmp_path):
     """100,000 x 100,000 pixels under 50 MB on disk, 1 % of them tissue: under a minute, and memory of a few tiles."""
@@ -150,14 +150,12 @@ def test_a_slide_of_ten_gigapixels_streams_in_flat_memory(tmp_path):
     path = tmp_path / "huge.tif"
     write_huge(path, 100_000, share=0.01)
     assert path.stat().st_size < 50e6
-    started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", _WALK, str(path)], capture_output=True, text=True, check=True)
     told = json.loads(done.stdout)
-    print(told, time.perf_counter() - started)
     assert told["size"] == [100_000, 100_000] and not told["torch"]
     assert 400 < told["tiles"] < 1000 and told["cells"] > 60_000
     assert told["seconds"] < 60
-    assert max(told["memory_mb"]) < 700 and sum(told["memory_mb"]) < 1000
+    assert max(told["memory_mb"]) < 400 and sum(told["memory_mb"]) < 600
 
 
 def test_tiles_stream_one_at_a_time(slide):

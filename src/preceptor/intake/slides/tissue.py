@@ -157,12 +157,15 @@ def find_tissue(
 
 def _measured(picture: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grey value and saturation of each block, and whether it is the scanner's border."""
-    from skimage.color import rgb2gray, rgb2hsv
+    from skimage.color import rgb2gray
 
     means = _block_means(picture / 255, block)
-    grey, saturation = rgb2gray(means), rgb2hsv(means)[..., 1]
-    border = (grey < _BLACK) & (np.ptp(means, axis=-1) < _COLOURLESS)
-    return grey, saturation, border
+    # Channel by channel: numpy is ten times slower along an axis of three, and this is most of a slide's work.
+    red, green, blue = np.moveaxis(means, -1, 0)
+    high, low = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    spread, grey = high - low, rgb2gray(means)
+    saturation = np.divide(spread, high, out=np.zeros_like(high), where=high > 0)
+    return grey, saturation, (grey < _BLACK) & (spread < _COLOURLESS)
 
 
 def _split(
