@@ -23,7 +23,8 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
         source: ``file``, a folder that holds one DICOM series, or ``file::member``: ``scan.nii.gz::2`` (a volume of
             four axes), ``scan.nii.gz::channels``, ``stack.tif::0`` (a page), ``images.npz::train_images::17``,
             ``folder::series-3f9a12c4.2`` (the second image of a DICOM series somewhere in a folder). A folder of
-            pictures is a clip: ``frames::rate_hz=25``, ``frames::times_s=0,0.04,0.11``.
+            pictures is a clip: ``frames::rate_hz=25``, ``frames::times_s=0,0.04,0.11``. A tile of a whole slide:
+            ``slide.svs::tile=row,column,tile_um,microns_per_pixel``.
         is_label: Integer codes rather than a quantity.
 
     Returns:
@@ -35,6 +36,10 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
     """
     name, _, member = source.partition("::")
     path = Path(root) / name
+    if member.startswith("tile=") and not is_label and path.exists():
+        from .slides.tile_source import read_tile_source
+
+        return read_tile_source(path, member)
     if path.is_dir():
         if not is_label and (frames := _frames(path, member)):
             from .frame_folder import read_frame_folder

@@ -20,6 +20,7 @@ class ImplausibleSpacing:
     """Spacings that can't be true, and cases whose size in millimetres stands far apart from the others'.
 
     Without millimetres (PNG, JPEG) there is nothing to check; where some cases have them and others not, that is said.
+    Whole slides are checked when they are opened.
 
     Args:
         smallest_mm: Below it a spacing is taken for a slip of the unit (metres written as millimetres).
@@ -58,6 +59,7 @@ class ImplausibleSpacing:
         images = {
             view: {"spacing_mm": image.spacing_mm, "shape": image.shape} if image.has_known_geometry else None
             for view, image in sample.images.items()
+            if image.meta.get("source_format") != "slide"  # whose microns were held against their own bounds
         }
         volumes = {
             name: int(np.count_nonzero(mask.array)) * float(np.prod(mask.spacing_mm))
