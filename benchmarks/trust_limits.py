@@ -4,8 +4,8 @@
 
 Networks that find a disc planted in chest X-rays (accuracy printed) are explained by three explainers that are known to
 follow the disc, and by maps that are known to explain nothing. Each is judged on groups of six images, as a run is. A row
-of the Markdown table is a check and a kind of map: how many groups, the values' 5th and 95th percentile, and the share of
-groups where the check said "failed".
+of the Markdown table is a check and a kind of map: how many groups, the values' 5th and 95th percentile, and the shares of
+groups that failed the check and that passed it; the others it did not judge.
 """
 
 from __future__ import annotations
@@ -115,24 +115,26 @@ def measured(folder: Path, networks: int, groups: int) -> tuple[list[dict[str, A
                 kind = name if trust.is_control else "good"
                 whole.setdefault(name, []).append(trust.passed)
                 for check in trust.checks.values():
-                    if check.name in CAUGHT_BY and check.passed is not None:
+                    if check.name in CAUGHT_BY and np.isfinite(check.value):
                         # A region's limit is a multiple of an even share: so is the value that is shown.
                         value = check.value / check.numbers["even share"] if check.name == "region" else check.value
-                        rows.append({"check": check.name, "kind": kind, "value": value, "failed": not check.passed})
+                        rows.append({"check": check.name, "kind": kind, "value": value, "passed": check.passed})
     return rows, [each.accuracy for each in made], {name: float(np.mean(each)) for name, each in whole.items()}
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows in Markdown, a check and a kind of map a line."""
-    lines = ["| check | maps | groups | 5th to 95th percentile | failed |", "|---|---|---|---|---|"]
+    lines = ["| check | maps | groups | 5th to 95th percentile | failed | passed |", "|---|---|---|---|---|---|"]
     for check, bad in CAUGHT_BY.items():
         for kind in ("good", *bad):
             mine = [row for row in rows if row["check"] == check and row["kind"] == kind]
             if mine:
                 low, high = np.quantile([row["value"] for row in mine], [0.05, 0.95])
-                failed = np.mean([row["failed"] for row in mine])
+                failed, passed = (np.mean([row["passed"] is told for row in mine]) for told in (False, True))
                 shown = "good" if kind == "good" else f"*{kind}*"
-                lines.append(f"| {check} | {shown} | {len(mine)} | {low:.2f} to {high:.2f} | {failed:.0%} |")
+                lines.append(
+                    f"| {check} | {shown} | {len(mine)} | {low:.2f} to {high:.2f} | {failed:.0%} | {passed:.0%} |"
+                )
     return "\n".join(lines)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from preceptor.core.plugins import Decoded, Inputs
 from preceptor.learn.model import Model
 from preceptor.learn.window import Window
 from preceptor.maths.map_checks import concentration, edges, energy_inside, points_at, rank_similarity
+from preceptor.prove.explaining import trusting
 from preceptor.prove.explaining.attributing import gradients
 from preceptor.prove.explaining.explain import BoundNetwork, batch_of, explain_cases
 from preceptor.prove.explaining.explanation import Explanation
@@ -233,3 +236,16 @@ def test_every_structure_of_a_segmentation_is_explained_by_itself(tmp_path):
     alone = Sample("b", {"view": Image(np.maximum(pixels, 0), np.eye(4))})
     explain_cases(model, [alone], ["gradient"], tmp_path / "one")
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["000.npz"], "one structure, one map, as ever"
+
+
+@pytest.mark.parametrize(
+    ("better", "of", "passed"), [(5, 5, True), (4, 4, None), (5, 6, None), (7, 8, True), (3, 6, False), (0, 5, False)]
+)
+def test_removal_passes_only_what_chance_does_not(monkeypatch, better, of, passed):
+    gains = iter([1.0] * better + [-0.1] * (of - better))
+    monkeypatch.setattr(trusting, "_removal", lambda *_: next(gains))
+    cases = [SimpleNamespace(random_removal=[0.0, 0.0])] * of
+    check = trusting._removal_check(None, cases, [{}] * of)
+    assert check.passed is passed
+    assert ("not judged" in check.sentence) == (passed is None)
+    assert f"{better} of {of} cases" in check.sentence

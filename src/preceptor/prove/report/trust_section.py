@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from preceptor.prove.explaining.trust import AGREEING, INSIDE, SAME, STEADY, TrustReport
+from preceptor.prove.explaining.trust import AGREEING, CHANCE, INSIDE, SAME, STEADY, TrustReport
 from preceptor.prove.report.wording import called, listed
 
 #: What each check asks, in the order of the columns.
@@ -123,7 +123,8 @@ def trust_section(report: TrustReport) -> TrustSection:
         f"Maps are compared by Spearman's correlation of their sizes: {SAME} or more with layers replaced, labels "
         f"shuffled or the image's edges is a failure, as is less than {STEADY} under noise of 5 % and less than "
         f"{AGREEING} between trainings. In a region a map must have {INSIDE:g} times an even share of its energy and "
-        "more than the edges have. Removal compares insertion less deletion with that of smooth random maps. An edge "
+        "more than the edges have. Removal compares insertion less deletion with that of smooth random maps: better in "
+        f"half of the cases or fewer is a failure, and in so many that chance does it in less than {CHANCE:.0%} a pass. An edge "
         "detector, which knows nothing of the model, goes through the same checks: where it passes one, that check "
         "proves nothing here."
     )
