@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import CohortError
 from .files import write_aside
 from .image import Image
+from .parquet import read_parquet
 from .plain import is_missing
 
 if TYPE_CHECKING:
@@ -224,20 +225,19 @@ class Cohort:
             root: Folder that sources are relative to; by default the stored root, else the file's own folder.
 
         Raises:
-            CohortError: The file has no column ``key``.
+            CohortError: The file is absent or no table, has no column ``key``, or a cell holds what it can't.
         """
-        import pandas
-
         path = Path(path)
-        extra: dict[str, Any] = {}
-        if path.suffix == ".csv":
-            table = pandas.read_csv(path, dtype={"key": str, "patient": str, "group": str, "role": str})
-        else:
-            import pyarrow.parquet
-
-            arrow = pyarrow.parquet.read_table(path)
-            extra = json.loads((arrow.schema.metadata or {}).get(b"preceptor", b"{}"))
-            table = arrow.to_pandas()
+        try:
+            table, extra = _tables(path)
+            if "key" in table:
+                cases = tuple(_case(row) for row in table.to_dict("records"))
+        except CohortError:
+            raise
+        except FileNotFoundError as error:
+            raise _unreadable(path, "is not there") from error
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise _unreadable(path, "can't be read") from error
         if "key" not in table:
             raise CohortError(
                 "the cohort table has no column 'key'",
@@ -246,13 +246,36 @@ class Cohort:
                 remedy="write it with `preceptor cohort build`",
                 code="no_key_column",
             )
-        return cls(
-            cases=tuple(_case(row) for row in table.to_dict("records")),
-            root=Path(root or extra.get("root") or path.parent),
-            name=extra.get("name", path.stem),
-            notes=tuple(extra.get("notes", ())),
-            exclusions=tuple((reason, number) for reason, number in extra.get("exclusions", ())),
-        )
+        return cls(cases=cases, **{**extra, "root": Path(root or extra["root"] or path.parent)})
+
+
+def _tables(path: Path) -> tuple[pandas.DataFrame, dict[str, Any]]:
+    """The table of a cohort, and what is known of it as a whole."""
+    import pandas
+
+    known: Mapping[str, Any] = {}
+    if path.suffix == ".csv":
+        table = pandas.read_csv(path, dtype={"key": str, "patient": str, "group": str, "role": str})
+    else:
+        table, notes = read_parquet(path)
+        known = json.loads(notes.get(b"preceptor", b"{}"))
+    extra = {
+        "root": str(known.get("root") or ""),
+        "name": str(known.get("name", path.stem)),
+        "notes": tuple(map(str, known.get("notes", ()))),
+        "exclusions": tuple((str(reason), int(number)) for reason, number in known.get("exclusions", ())),
+    }
+    return table, extra
+
+
+def _unreadable(path: Path, what: str) -> CohortError:
+    return CohortError(
+        f"the cohort table {what}",
+        where=path.name,
+        expected="a whole .csv or .parquet, as `preceptor cohort build` writes it",
+        remedy="look at the path, or build the cohort again",
+        code="cohort_unreadable",
+    )
 
 
 _PREFIXES = {"image": "images", "mask": "masks", "label": "labels", "point": "points", "box": "boxes"}

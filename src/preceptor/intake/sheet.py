@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preceptor.core.errors import CohortError
+from preceptor.core.parquet import read_parquet
 
 if TYPE_CHECKING:
     import pandas
@@ -31,7 +32,7 @@ def read_sheet(path: Path, text: Iterable[str] = ()) -> pandas.DataFrame:
     wanted = list(text)
     try:
         if path.suffix == ".parquet":
-            table = pandas.read_parquet(path)
+            table, _ = read_parquet(path)
         else:
             separator = "\t" if path.suffix == ".tsv" else ","
             table = pandas.read_csv(path, sep=separator, dtype=dict.fromkeys(wanted, str), low_memory=False)

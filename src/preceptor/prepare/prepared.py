@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import operator
 import os
 import struct
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,14 @@ _PAGE = mmap.PAGESIZE
 _MOST_CENTRES = 4096
 #: Kinds of places that patches are centred on besides the classes: none, and where two classes meet.
 ANYWHERE, BOUNDARY = -1, -2
+
+
+def _end(entry: Mapping[str, Any]) -> int:
+    """Where an array ends, its shape and type fitting the bytes it is given."""
+    first, end, *shape = map(operator.index, (*entry["data_offsets"], *entry["shape"]))
+    if min(first, *shape) < 0 or end - first != math.prod(shape) * np.dtype(_KINDS[entry["dtype"]]).itemsize:
+        raise ValueError("an array that does not fit its place")
+    return end
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,10 @@ class PreparedCase:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._path, self._start, self._header = path, 8 + length, header
             record = json.loads(header.pop("__metadata__")["preceptor"])
-            if len(self._bytes) != self._start + max(
-                (entry["data_offsets"][1] for entry in header.values()), default=0
-            ):
+            if len(self._bytes) != self._start + max(map(_end, header.values()), default=0):
                 raise ValueError("shorter than its header says")
-        except (OSError, ValueError, KeyError, struct.error) as error:
+            self._describe(record)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error) as error:
             raise PrepareError(
                 "a prepared case is damaged",
                 where=path.name,
@@ -93,8 +101,17 @@ class PreparedCase:
         self._read = 0
         self.is_held = False
         self.shown: dict[tuple, Sample] = {}  # for whoever draws from the case, as long as it is open
-        self._images: Mapping[str, Any] = record["images"]
-        self._masks: Mapping[str, Any] = record["masks"]
+
+    def _describe(self, record: Mapping[str, Any]) -> None:
+        """What the file says of its arrays; each of them must be there."""
+        self._images: Mapping[str, Any] = dict(record["images"])
+        self._masks: Mapping[str, Any] = dict(record["masks"])
+        for kind, named in (("image", self._images), ("mask", self._masks)):
+            for name, facts in named.items():
+                self._header[f"{kind}:{name}"], facts["is_label"], facts["has_time"]  # noqa: B018  or a KeyError
+                dict(facts["meta"])
+                if np.array(facts["affine_mm"], float).shape != (4, 4):
+                    raise ValueError("no affine")
         self.grids = tuple(Grid(tuple(g["views"]), tuple(g["masks"]), tuple(g["shape"])) for g in record["grids"])
         self.points = {name: np.array(each, dtype=float) for name, each in record.get("points", {}).items()}
         self.boxes = {name: np.array(each, dtype=float) for name, each in record.get("boxes", {}).items()}
