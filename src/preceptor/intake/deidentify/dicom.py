@@ -21,6 +21,8 @@ from .table import required_types
 
 _META = Coding(implicit=False, little=True)
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
+_WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+_IMAGE_TYPE, _LABEL_IN_IMAGE = 0x00080008, 0x00480010
 _IMPLICIT, _BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104."
@@ -188,6 +190,16 @@ def _refuse_kind(kind: str, file: Rewriting, settings: Settings) -> None:
         raise _refused("it is an encapsulated document, which can't be cleaned for certain", "images", "document")
     if kind in _GRAVE_CLASSES:
         raise _refused(f"it is {_GRAVE_CLASSES[kind]}", "images", "raw_data")
+    if kind == _WHOLE_SLIDE and (
+        {"LABEL", "OVERVIEW"} & set(file.text(_IMAGE_TYPE).upper().split("\\"))
+        or file.text(_LABEL_IN_IMAGE).upper() == "YES"
+    ):
+        raise PrepareError(
+            "it is a picture of a slide's glass, whose label tells whose it is",
+            expected="the levels of the slide",
+            remedy="leave it out: nothing of it was copied",
+            code="slide_label",
+        )
     if file.text(IDENTITY_REMOVED).upper() == "YES" and not settings.again:
         raise PrepareError(
             "the file says that its patient's identity is removed already",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.core.errors import CohortError, PreceptorError, PrepareError, RecipeError, safe_name
+from preceptor.core.files import digest_file
 
 from .dicom import Cleaned, clean_dicom, is_dicom
 from .manifest import NAME, Manifest
@@ -24,10 +25,13 @@ from .pixels import with_clean_pixels
 from .profile import Settings
 from .pseudonyms import Key
 from .sidecar import clean_sidecar
+from .slides.cleaning import clean_slide
+from .slides.directories import is_tiff
+from .slides.vendors import foreign_slide
 from .table import EDITION
 
 _PARTS = ".parts"
-#: A file is read whole; one larger than this holds a slide or a film, and is cleaned by the tools for those.
+#: Most files are read whole; slides are cleaned from file to file, whatever their size.
 _LARGEST_BYTES = 4 * 2**30
 
 
@@ -220,6 +224,13 @@ def _clean_one(
     try:
         if path.is_symlink() or not path.is_file():
             raise PrepareError("it is a link, or no file", expected="a file", code="link")
+        with path.open("rb") as stream:
+            start = stream.read(132)
+        if is_tiff(start) and not is_dicom(start):
+            digest = digest_file(path)
+            if digest in done:
+                return {"sha256_in": digest, "done": True}
+            return _clean_from_file(path, parts / f"{digest}.part", digest, _renamed(path.relative_to(root), key))
         if path.stat().st_size > _LARGEST_BYTES:
             raise PrepareError("it is larger than 4 GiB", expected="a smaller file", code="too_large")
         data = path.read_bytes()
@@ -244,6 +255,23 @@ def _clean_one(
     }
 
 
+def _clean_from_file(path: Path, part: Path, digest: str, place: str) -> dict[str, Any]:
+    """Clean a slide, which need not fit into memory, into the folder of parts."""
+    try:
+        made = clean_slide(path, part)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return {
+        "sha256_in": digest,
+        "part": part.name,
+        "file": place + made.suffix,
+        "sha256_out": digest_file(part),
+        "actions": dict(made.counts),
+        "flags": list(made.flags),
+    }
+
+
 def _cleaned(data: bytes, path: Path, root: Path, settings: Settings, key: Key) -> tuple[Cleaned, dict | None]:
     if is_dicom(data):
         if "pixel-data" in settings.retain:
@@ -254,9 +282,12 @@ def _cleaned(data: bytes, path: Path, root: Path, settings: Settings, key: Key) 
         return clean_nifti(data, place), None
     if path.suffix.lower() == ".json":
         return clean_sidecar(data, place), None
+    foreign = foreign_slide(path, data[:132])
+    if foreign is not None:
+        raise foreign
     raise PrepareError(
         "it is of a kind that can't be cleaned here",
-        expected="DICOM with its preamble, NIfTI, or a JSON sidecar",
+        expected="DICOM with its preamble, NIfTI, a slide in TIFF, or a JSON sidecar",
         remedy="clean it by other means; nothing of it was copied",
         code="kind_unknown",
     )

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from preceptor.core.errors import CohortError, safe_name
+from preceptor.core.errors import CohortError, PreceptorError, safe_name
 
 from .leaks import Hit, Needles
+from .slides.cleaning import has_label
+from .slides.directories import is_tiff
 
 _LARGEST_BYTES = 4 * 2**30
+#: Slides are searched in parts, each beginning with the end of the last, for no value is as long as that.
+_PART_BYTES, _SHARED_BYTES = 2**28, 2**16
 
 
 @dataclass
@@ -97,7 +101,7 @@ def audit_folder(
 
     Each is looked for as it is, in other encodings, as base64 and hexadecimal, escaped for JSON and the web, names in other
     orders and dates written out; inside gzip, zlib, zip, tar, PDF and deflated DICOM, four deep; and in the names of files.
-    Capitals make no difference. What is drawn in pixels is not read.
+    Capitals make no difference. What is drawn in pixels is not read: a slide that holds a picture of its label does not pass.
 
     Args:
         folder: A folder, or one file.
@@ -127,16 +131,44 @@ def audit_folder(
             if path.is_symlink():
                 audit.unsearched.append((number, shown, "a link"))
                 continue
-            if path.stat().st_size > _LARGEST_BYTES:
+            size = path.stat().st_size
+            with path.open("rb") as stream:
+                is_slide = is_tiff(stream.read(4))
+            if size > _LARGEST_BYTES and not is_slide:
                 audit.unsearched.append((number, shown, "larger than 4 GiB"))
                 continue
-            data = path.read_bytes()
+            hits = _in_parts(path, needles) if size > _PART_BYTES and is_slide else needles.search(path.read_bytes())
+            reason = _unread_picture(path) if is_slide else ""
         except OSError as error:
             audit.unsearched.append((number, shown, type(error).__name__))
             continue
         audit.files += 1
-        audit.bytes_searched += len(data)
-        audit.leaks.extend((number, shown, hit) for hit in needles.search(data))
+        audit.bytes_searched += size
+        audit.leaks.extend((number, shown, hit) for hit in hits)
+        if reason:
+            audit.unsearched.append((number, shown, reason))
         if tell is not None:
             tell(number, len(paths))
     return audit
+
+
+def _in_parts(path: Path, needles: Needles) -> list[Hit]:
+    """What is found in a file that is not held in memory."""
+    found: dict[tuple[str, str], Hit] = {}
+    with path.open("rb") as stream:
+        start = 0
+        while part := stream.read(_PART_BYTES):
+            for hit in needles.search(part):
+                found.setdefault((hit.name, hit.how), hit._replace(at=start + hit.at))
+            if len(part) < _PART_BYTES:
+                break
+            start = stream.seek(-_SHARED_BYTES, 1)
+    return list(found.values())
+
+
+def _unread_picture(path: Path) -> str:
+    """Why a TIFF can't pass, whatever its bytes say; empty where it can."""
+    try:
+        return "a slide with pictures of its glass, whose label is not read" if has_label(path) else ""
+    except PreceptorError:
+        return "a damaged TIFF, which may be a slide with its label"
