@@ -437,17 +437,25 @@ def label_reports(
     return label(Path(table), column, Path(out), key=key, findings=given, review=review, seed=seed)
 
 
-def build_cohort(source: str | Path, out: str | Path | None = None) -> Cohort:
-    """A cohort from a folder, a table, ``dataset.json``, nnU-Net raw or BIDS; the layout is recognised.
+def build_cohort(source: str | Path, out: str | Path | None = None, *, unpack_to: str | Path | None = None) -> Cohort:
+    """A cohort from a folder, a zip archive, a table, ``dataset.json``, nnU-Net raw or BIDS; the layout is recognised.
 
     Args:
         source: The folder or file.
         out: ``.parquet`` or ``.csv`` to write it to.
+        unpack_to: Folder for an archive's files, which the cohort needs from then on; new or empty.
+
+    Raises:
+        CohortError: The data is absent or not recognised, an archive is damaged or unsafe, or it has no folder to go to.
     """
     from .intake.cohort import build_cohort as from_dataset
     from .intake.cohort import detect_layout
+    from .intake.unpacking import is_archive, unpack_for_good
 
-    cohort = from_dataset(detect_layout(Path(source)), Path(source).stem)
+    place = Path(source)
+    if is_archive(place):
+        place = unpack_for_good(place, None if unpack_to is None else Path(unpack_to))
+    cohort = from_dataset(detect_layout(place), Path(source).stem)
     if out is not None:
         cohort.write(Path(out))
     return cohort

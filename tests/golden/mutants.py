@@ -1500,6 +1500,6 @@ MUTANTS += [
 # Archives.
 MUTANTS += [
     Mutant("I12.4", "intake.unpacking", "if stat.S_IFMT(mode) not in (0, stat.S_IFREG):", "if False:"),
-    Mutant("I12.4", "intake.unpacking", '''/ f"{number:06}"''', "/ Path(entry.filename).name"),
+    Mutant("I12.4", "intake.unpacking", '''place = f"{folder:05}/{stem:06}{suffix}"''', "place = name"),
     Mutant("I12.4", "intake.unpacking", "(zipfile.BadZipFile, zlib.error, lzma.LZMAError)", "(zipfile.BadZipFile,)"),
 ]

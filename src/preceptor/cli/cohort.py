@@ -19,9 +19,13 @@ cohort = App(name="cohort", help="Build, check and split cohorts.", help_format=
 
 @cohort.command
 def build(
-    source: Path, *, out: Annotated[Path, Parameter(alias="-o")] = Path("cohort.parquet"), as_json: console.Json = False
+    source: Path,
+    *,
+    out: Annotated[Path, Parameter(alias="-o")] = Path("cohort.parquet"),
+    unpack_to: Annotated[Path | None, Parameter(negative="")] = None,
+    as_json: console.Json = False,
 ) -> None:
-    """Make a cohort table of a folder, a table, a Decathlon dataset.json, nnU-Net raw or BIDS.
+    """Make a cohort table of a folder, a zip archive, a table, a Decathlon dataset.json, nnU-Net raw, BIDS or DICOM.
 
     Parameters
     ----------
@@ -29,11 +33,13 @@ def build(
         The folder or file; its layout is recognised.
     out
         The table to write (.parquet or .csv).
+    unpack_to
+        Folder for the files of an archive, which the cohort needs from then on; by default beside the table.
     """
     from preceptor import api
 
     _new(out)
-    made = api.build_cohort(source, out)
+    made = api.build_cohort(source, out, unpack_to=unpack_to or out.with_name(f"{out.stem}-files"))
     console.result(f"{out}\n{_summary(made)}", {"cohort": str(out), **_counts(made)}, as_json)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from preceptor.core.cohort import Case
 from preceptor.core.errors import CohortError
+from preceptor.intake.acquisition import acquisition
 from preceptor.intake.naming import case_key, existing_folder, plain_view
 from preceptor.intake.sheet import plain, read_sheet, require_columns
 
@@ -32,9 +33,11 @@ class Bids:
         masks: ``{mask: suffix}`` of label maps, searched below ``derivatives`` as well.
         labels: Columns of ``participants.tsv``, or of a subject's ``_sessions.tsv``, that hold labels.
         fields: Columns of them to keep; by default all others.
+        sidecars: Keep what the images' JSON sidecars say of how they were taken.
         keep_names: Use ``sub-…_ses-…`` as keys: for public data.
 
-    Returns (``cases``): One `Case` per session with at least one view; the patient is the subject, ``session`` a field.
+    Returns (``cases``): One `Case` per session with at least one view; the patient is the subject, ``session`` a field, and
+    so is what the sidecars say, such as ``t1w_echo_time_s`` and ``t1w_manufacturer``.
     Of several runs of one suffix the first by name is taken, and the others are counted. What ``sub-…_sessions.tsv`` says of a
     session (a diagnosis that has changed, say) goes before what ``participants.tsv`` says of the subject.
 
@@ -56,6 +59,7 @@ class Bids:
         masks: dict[str, str] | None = None,
         labels: list[str] | None = None,
         fields: list[str] | None = None,
+        sidecars: bool = True,
         keep_names: bool = False,
         root: Path = Path(),
     ) -> None:
@@ -65,6 +69,7 @@ class Bids:
         self.masks = masks
         self.labels = labels
         self.fields = fields
+        self.sidecars = sidecars
         self.keep_names = keep_names
         self.root = Path(root)
         self._kept: tempfile.TemporaryDirectory[str] | None = None  # an example's files
@@ -98,6 +103,7 @@ class Bids:
         derived = sorted(base.glob("derivatives/**/sub-*.nii*")) if self.masks else []
         masks, _ = self._files(base, [*base.glob("sub-*/**/*.nii*"), *derived], self.masks or {})
         people = self._participants(base)
+        unreadable = 0
         if repeated:
             self.exclusions.append(("another run of the same suffix (images)", repeated))
         for (subject, session), found in sorted(images.items()):
@@ -105,6 +111,10 @@ class Bids:
             known = people.get(f"sub-{subject}", {}) | self._session(base, f"sub-{subject}", f"ses-{session}")
             labels = {column: known.get(column) for column in self.labels or ()}
             fields = {column: value for column, value in known.items() if column not in labels}
+            for view, image in found.items() if self.sidecars else ():
+                said, damaged = acquisition(base / image, base)
+                unreadable += damaged
+                fields |= {f"{view}_{column}": value for column, value in said.items()}
             yield Case(
                 key=case_key(name, keep_names=self.keep_names),
                 images=found,
@@ -113,6 +123,8 @@ class Bids:
                 labels=labels,
                 fields=fields | ({"session": session} if session else {}),
             )
+        if unreadable:
+            self.notes.append(f"{unreadable} times a JSON sidecar could not be read")
 
     def _files(
         self, base: Path, paths: list[Path], wanted: dict[str, str] | None
