@@ -1503,3 +1503,10 @@ MUTANTS += [
     Mutant("I12.4", "intake.unpacking", '''place = f"{folder:05}/{stem:06}{suffix}"''', "place = name"),
     Mutant("I12.4", "intake.unpacking", "(zipfile.BadZipFile, zlib.error, lzma.LZMAError)", "(zipfile.BadZipFile,)"),
 ]
+MUTANTS += [
+    Mutant("I6.4", "prepare.on_device", "self.examples.decided(told), read)", "self.examples.decided(told._replace(draw=told.draw + 1)), read)"),
+]
+# A border that grey values settle.
+MUTANTS += [
+    Mutant("P1.12", "prepare.border", "np.log(one / other)", "np.log(other / one)"),
+]

@@ -15,6 +15,7 @@ from preceptor.core.applied import Applied, Derived, Nothing
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.image import Image
+from preceptor.prepare.border import settled
 from preceptor.prepare.compose import on_one_grid
 from preceptor.prepare.named_masks import as_mask
 from preceptor.prepare.registration import register, warp
@@ -31,17 +32,22 @@ class SkullStrip:
     that mutual information can match; that of most packages is stripped already. A case whose registration failed, or
     whose brain has an implausible size, is refused.
 
+    The atlas brings place and volume; shape no affine map carries from one person to another, so voxels at the border
+    are exchanged for those that look more like what lies deep inside (`border`). How small a brain is within its skull
+    is not found.
+
     **Not validated on real heads**: none with a skull was at hand. On heads made of real brains with fluid, bone and
-    scalp around them it reaches a Dice of 0.97 with one brain warped, 0.95 between patients (see the results on
-    preparation), and a plain threshold does as well there. A head that is stripped already is not noticed and comes out
-    wrong. Tumours, resections, infants and contrasts far from the atlas' need a model: name its bundle as `model`.
+    scalp around them it reaches a Dice of 0.97 and more, between patients too (see the results on preparation), and a
+    plain threshold does as well there. A head that is stripped already is not noticed and comes out wrong. Tumours,
+    resections, infants and contrasts far from the atlas' need a model: name its bundle as `model`.
 
     Args:
         atlas: An image file that shows a head. Relative paths start at the recipe's folder.
         mask: The atlas' brain mask, on the atlas' grid.
         model: Instead of both, a bundle file whose segmentation marks the brain (every class but the background).
         kind: ``affine``, or ``deformable``, which on the made heads did worse than affine.
-        effort: ``fine`` or ``quick``.
+        effort: ``fine``, or ``quick``, with which the volume errs by 3 % in one head of nine, in a sixth of the time.
+        border: ``settled`` by the head's own grey values, or left as the ``atlas`` has it.
         least_information: Mutual information of head and atlas, in nats, below which the registration failed. Heads
             of other patients reached 0.38 and more, half a head 0.27, noise 0.06.
         least_ml: A smaller brain is refused.
@@ -60,7 +66,8 @@ class SkullStrip:
         RecipeError: Not either an atlas with its mask, or a model, is given.
         PrepareError: A file can't be read (at the fit); the registration failed; the brain has an implausible size.
 
-    Source: own; the registration is `preceptor.prepare.registration`'s.
+    Source: own; the registration is `preceptor.prepare.registration`'s, the border
+        `preceptor.prepare.border`'s.
 
     Example:
         >>> SkullStrip(atlas="head.nii.gz", mask="head_brain.nii.gz").name
@@ -73,7 +80,8 @@ class SkullStrip:
         mask: str | None = None,
         model: str | None = None,
         kind: Literal["affine", "deformable"] = "affine",
-        effort: Literal["fine", "quick"] = "quick",
+        effort: Literal["fine", "quick"] = "fine",
+        border: Literal["settled", "atlas"] = "settled",
         least_information: Annotated[float, Ge(0)] = 0.3,
         least_ml: Annotated[float, Ge(0)] = 500.0,
         most_ml: Annotated[float, Ge(0)] = 2200.0,
@@ -95,6 +103,7 @@ class SkullStrip:
         self.model = model
         self.kind: Literal["affine", "deformable"] = kind
         self.effort: Literal["fine", "quick"] = effort
+        self.border: Literal["settled", "atlas"] = border
         self.least_information = least_information
         self.least_ml = least_ml
         self.most_ml = most_ml
@@ -165,7 +174,10 @@ class SkullStrip:
         share = warp(Image(np.asarray(self._state["mask"], dtype=np.float32), affine_mm), found, nearest=False)
         quality = found.quality.after
         told = {"mutual_information": quality.mutual_information, "foreground_dice": quality.foreground_dice}
-        return share.array[0] >= 0.5, told
+        inside = share.array[0] >= 0.5
+        if self.border == "settled":
+            inside = settled(head.array[0], inside, head.spacing_mm)
+        return inside, told
 
     def _by_model(self, head: Image) -> tuple[np.ndarray, dict[str, float]]:
         bundle = np.asarray(self._state["model"], dtype=np.uint8).tobytes()
