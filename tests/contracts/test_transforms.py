@@ -12,6 +12,7 @@ from preceptor.core.applied import Derived, Intensity, Nothing, Several, Spatial
 from preceptor.core.errors import PrepareError
 from preceptor.core.slots import plugin
 from preceptor.core.state import put_together, take_apart
+from tests.accelerator import accelerator, brought_back
 
 from .material import clip, sample, stained
 from .plugins import each, example
@@ -153,3 +154,25 @@ def test_a_fitted_state_can_be_sealed(slot, name):
     one, other = (drawn(transform.with_state(each), given, 0) for each in (state, sealed))
     for first, second in zip(outcome(one, given), outcome(other, given), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+@each("transforms")
+def test_changes_pixels_alike_on_any_device(slot, name):
+    for given, transform, _ in accepted(name):
+        for view, image in given.images.items():
+            pixels = torch.from_numpy(image.array.copy()).float()
+            masks = {each: torch.from_numpy(mask.array) for each, mask in given.masks.items()}
+            usual = [_changed(part, view, pixels, masks) for part in _intensities(transform, given)]
+            with accelerator() as device:
+                there = {each: mask.to(device) for each, mask in masks.items()}
+                moved = [_changed(part, view, pixels.to(device), there) for part in _intensities(transform, given)]
+                for here, other in zip(usual, moved, strict=True):
+                    torch.testing.assert_close(brought_back(other), here, rtol=1e-4, atol=1e-4)
+
+
+def _intensities(transform, given):
+    return [part for part in parts(drawn(transform, given, 0)) if isinstance(part, Intensity)]
+
+
+def _changed(applied, view, pixels, masks):
+    return applied.on(view, pixels.clone(), masks)

@@ -17,7 +17,7 @@ from preceptor.maths.folding import folds, simard_displacement
 from preceptor.maths.geometry import about_centre, embed, flip_map, rotation, spacing_map
 from preceptor.maths.resampling import copy_voxels, resample
 from preceptor.prepare.compose import apply_spatial, compose, prepare_sample
-from preceptor.prepare.examples import generator
+from preceptor.prepare.decided import generator
 from preceptor.prepare.loader import Loader
 from preceptor.prepare.patches import read_patch
 from preceptor.prepare.store import prepare
@@ -507,6 +507,17 @@ def test_any_number_of_workers_gives_the_same_batches(tmp_path):
                 assert ours.keys == theirs.keys
                 assert torch.equal(ours.images["t1"], theirs.images["t1"])
                 assert torch.equal(ours.targets["label"], theirs.targets["label"])
+
+
+@pytest.mark.answer("I6.4")
+def test_the_device_draws_the_same(tmp_path):
+    alone = list(_loader(tmp_path, cases=6).epoch(1))
+    for workers in (0, 2):
+        moved = _loader(tmp_path, workers, cases=6, augment_on=torch.device("cpu"))
+        for ours, theirs in zip(alone, moved.epoch(1), strict=True):
+            assert ours.keys == theirs.keys
+            torch.testing.assert_close(ours.images["t1"], theirs.images["t1"], rtol=1e-4, atol=1e-4)
+            assert (ours.targets["label"] == theirs.targets["label"]).double().mean() > 0.999
 
 
 @pytest.mark.answer("I6.4")

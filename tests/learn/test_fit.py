@@ -35,6 +35,22 @@ def test_the_number_of_workers_does_not_matter(tmp_path, workers):
     assert same(alone, helped)
 
 
+def test_where_examples_are_varied_does_not_matter(tmp_path):
+    cohort = tiny_cohort(tmp_path / "data")
+    settings = {"epochs": 2, "optimizer": {"sgd": {"lr": 0.1}}}
+    weights = [
+        train(tmp_path / str(n), tiny_recipe(augment=augment, train=settings | more), cohort, {"mine": plain})[1]
+        for n, (augment, more) in enumerate(
+            [
+                ([{"affine": {"degrees": 20}}, "noise", "gamma"], {}),
+                ([{"affine": {"degrees": 20}}, "noise", "gamma"], {"augment_on": "device", "workers": 1}),
+                ([], {}),
+            ]
+        )
+    ]
+    assert largest_difference(weights[0], weights[1]) < 1e-5 < 1e-3 < largest_difference(weights[0], weights[2])
+
+
 def test_accumulating_two_halves_is_one_batch(tmp_path):
     cohort = tiny_cohort(tmp_path / "data")
     settings = {"epochs": 2, "optimizer": {"sgd": {"lr": 0.1}}}

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from preceptor.maths.folding import folds, jacobian_determinant, unfolded
-from preceptor.maths.warps import control_points, natural_spline, read_linear, read_nearest, spread
+from preceptor.maths.warps import bounds, control_points, natural_spline, read_linear, read_nearest, spread
 
 
 def _places(rng, size, shape):
@@ -110,3 +112,24 @@ def test_the_spline_and_its_slope_are_scipys(points, size):
     for derivative in (0, 1):
         ours = natural_spline(places, points, size, derivative)
         np.testing.assert_allclose(ours, spline(places, derivative), atol=1e-12)
+
+
+@given(
+    points=st.lists(st.integers(2, 6), min_size=2, max_size=3),
+    size=st.integers(1, 30),
+    seed=st.integers(0, 2**16),
+)
+def test_a_field_stays_within_its_bounds(points, size, seed):
+    shape = [size + each for each in range(len(points))]
+    control = np.random.default_rng(seed).normal(0, 5, (len(points), *points)).astype(np.float32)
+    low, high = bounds(control, shape)
+    field = spread(control, shape).reshape(len(points), -1)
+    assert (field.min(1) >= low - 1e-4).all() and (field.max(1) <= high + 1e-4).all()
+    reach = np.ptp(control.reshape(len(points), -1), axis=1)
+    assert (high - low <= 4 * reach).all(), "and they are not much wider than the control points"
+
+
+def test_the_bounds_of_a_straight_field_are_its_corners():
+    control = np.array([[[0.0, 0.0], [9.0, 9.0]], [[-2.0, 4.0], [1.0, 7.0]]])
+    low, high = bounds(control, (10, 12))
+    assert low.tolist() == pytest.approx([0, -2]) and high.tolist() == pytest.approx([9, 7])

@@ -71,6 +71,8 @@ class Intensity:
         inverse: The function back, where one exists.
         masks: Names of the masks that the function is shown, moved by the case's one map as they will be trained on. Those
             that the case lacks are left out, as is the truth of a case whose labels are hidden.
+        any_device: Whether the function takes tensors of any device. Otherwise it is handed the pixels on the CPU, and
+            they are brought back.
     """
 
     function: Callable[..., Tensor]
@@ -78,6 +80,7 @@ class Intensity:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inverse: Callable[[Tensor], Tensor] | None = None
     masks: tuple[str, ...] = ()
+    any_device: bool = False
 
     def on(self, view: str, pixels: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
         """A view's pixels with the function applied, if it applies to that view.
@@ -89,9 +92,11 @@ class Intensity:
         """
         if self.views is not None and view not in self.views:
             return pixels
-        if not self.masks:
-            return self.function(pixels)
-        return self.function(pixels, {name: masks[name] for name in self.masks if name in masks})
+        shown = {name: masks[name] for name in self.masks if name in masks}
+        device = pixels.device
+        if not self.any_device and device.type != "cpu":
+            pixels, shown = pixels.cpu(), {name: mask.cpu() for name, mask in shown.items()}
+        return (self.function(pixels, shown) if self.masks else self.function(pixels)).to(device)
 
 
 @dataclass(frozen=True)

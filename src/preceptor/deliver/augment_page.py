@@ -17,7 +17,7 @@ from preceptor.core.image import Image
 from preceptor.core.slots import build, plugin, spec, summary
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.split import split
-from preceptor.prepare.examples import generator, number_of
+from preceptor.prepare.decided import generator, number_of
 from preceptor.prepare.store import prepare
 from preceptor.prepare.vary import Varied, vary
 from preceptor.prove.report.page import write_page

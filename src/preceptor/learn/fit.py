@@ -390,6 +390,7 @@ class Training:
             boundary_share=self.settings.boundary_share,
             workers=self.settings.workers,
             hide_labels=hidden,
+            augment_on=self.shop.fabric.device if self.settings.augment_on == "device" else None,
         )
 
     def _make_network(self) -> torch.nn.Module:

@@ -34,7 +34,7 @@ def along(image: Tensor, matrix: Tensor, axis: int, *, reach: int | None = None)
         A new tensor of the same shape, the same bits on any number of threads.
     """
     with one_thread():
-        return _along(image, matrix, axis, reach)
+        return _along(image, matrix.to(image.device), axis, reach)
 
 
 def _along(image: Tensor, matrix: Tensor, axis: int, reach: int | None) -> Tensor:

@@ -13,10 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+#: Of numbers: an array, or a tensor.
+Field = TypeVar("Field", np.ndarray, Tensor)
 
 
 def natural_spline(places: np.ndarray, points: int, size: int, derivative: int = 0) -> np.ndarray:
@@ -77,21 +81,57 @@ def control_points(points: Sequence[int], shape: Sequence[int]) -> np.ndarray:
     return np.stack(np.meshgrid(*along, indexing="ij"))
 
 
-def spread(control: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+def spread(control: Field, shape: Sequence[int]) -> Field:
     """A field given at control points, at every voxel.
 
     Args:
-        control: ``(axis, *points)`` float32.
+        control: ``(axis, *points)`` float32, or a tensor on any device.
         shape: Of the grid that the control points span.
 
     Returns:
-        ``(axis, *shape)`` float32.
+        ``(axis, *shape)`` of the control points' type.
     """
-    field = control
-    for axis in reversed(range(len(shape))):  # the last axis first: the largest product is then left to the end
-        weights = spline_matrix(field.shape[1 + axis], shape[axis])
+    return _along_axes(control, [spline_matrix(n, size) for n, size in zip(control.shape[1:], shape, strict=True)])
+
+
+def bounds(control: np.ndarray, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Between which values a field given at control points lies, without working it out at every voxel.
+
+    Args:
+        control: ``(axis, *points)``.
+        shape: Of the grid that the control points span.
+
+    Returns:
+        Lowest and highest, ``(axis,)`` each. The field stays between them and may stay away from them: they are those of
+        its Bézier points.
+
+    Source: Farin 2002, chapter 4 (a polynomial lies in the hull of its Bézier points).
+    """
+    hull = _along_axes(
+        control.astype(float), [_bezier_points(n, size) for n, size in zip(control.shape[1:], shape, strict=True)]
+    )
+    flat = hull.reshape(len(control), -1)
+    return flat.min(1), flat.max(1)
+
+
+@lru_cache(maxsize=512)
+def _bezier_points(points: int, size: int) -> np.ndarray:
+    """What each Bézier point of a natural spline takes from its control points: ``(3 (points - 1) + 1, points)``."""
+    knots = np.linspace(0, max(size - 1, 1), points)
+    third = (knots[1] - knots[0]) / 3
+    value, slope = (natural_spline(knots, points, size, derivative) for derivative in (0, 1))
+    inner = np.stack([(value + third * slope)[:-1], (value - third * slope)[1:]], axis=1)
+    return np.concatenate([np.concatenate([value[:-1, None], inner], axis=1).reshape(-1, points), value[-1:]])
+
+
+def _along_axes(field: Field, matrices: Sequence[np.ndarray]) -> Field:
+    """A field ``(component, *space)`` with a matrix ``(new, old)`` applied along each axis of space."""
+    for axis in reversed(range(len(matrices))):  # the last axis first: the largest product is then left to the end
+        matrix: Any = matrices[axis]
+        if isinstance(field, Tensor):
+            matrix = torch.from_numpy(matrix).to(field.device, field.dtype)
         before, after = field.shape[: 1 + axis], field.shape[2 + axis :]
-        field = (weights @ field.reshape(*before, field.shape[1 + axis], -1)).reshape(*before, shape[axis], *after)
+        field = (matrix @ field.reshape(*before, field.shape[1 + axis], -1)).reshape(*before, len(matrix), *after)
     return field
 
 
@@ -128,7 +168,7 @@ def read_linear(source: Tensor, places: Tensor, first: Sequence[int]) -> Tensor:
         ``(channel, *shape)`` float32.
     """
     channels, shape, size = source.shape[0], places.shape[1:], source.shape[1:]
-    grid = torch.empty((2, *shape))
+    grid = places.new_empty((2, *shape))
     if len(size) == 2:
         _scaled(places[1], size[1], first[1], grid[0])
         _scaled(places[0], size[0], first[0], grid[1])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +16,10 @@ from torch import Tensor
 from preceptor.core.applied import Intensity, Spatial
 from preceptor.core.batch import Batch
 from preceptor.core.cohort import Case, Sample
+from preceptor.core.image import Image
 from preceptor.core.plugins import Task, Transform
 
+from .decided import Decided, Part, Told, generator, number_of
 from .frames import Frames, stacked
 from .patches import UNLABELLED, copy_patch, draw, empty_patch, full_patch, place_patch, read_patch
 from .placing import most_places, moved_places
@@ -29,32 +31,15 @@ from .store import Store
 _WEIGHT = "weight"
 
 
-def generator(*key: int) -> np.random.Generator:
-    """The dice of one draw. The key is all there is to it: the same numbers give the same throws everywhere."""
-    return np.random.default_rng(np.random.SeedSequence(list(key)))
+class Example(NamedTuple):
+    """One example of a batch: its views (and which of them it has), targets, further masks, row, points and boxes."""
 
-
-def number_of(key: str) -> int:
-    """A case's number in the dice's key: the same in every cohort, whatever the order."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
-
-
-class Told(NamedTuple):
-    """What a batch is told of one of its examples.
-
-    Args:
-        seed, epoch, draw: With the case, the key of its dice.
-        case: Position in the index's keys.
-        row: Of the index, or -1 where the dice choose among the case's rows.
-        place: Numbers in [0, 1) that say which row it is, and where a patch lies: one, and one an axis.
-    """
-
-    seed: int
-    epoch: int
-    case: int
-    draw: int
-    row: int = -1
-    place: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    images: dict[str, Tensor]
+    present: set[str]
+    targets: dict[str, Tensor]
+    marks: dict[str, Tensor]
+    row: int
+    places: Mapping[tuple[str, str], Tensor] = MappingProxyType({})
 
 
 class Examples:
@@ -65,6 +50,7 @@ class Examples:
         shapes: ``{view: (channel…, *space)}`` of every case's views.
         numbers: ``(case,)`` int64: each case's number in the dice's key.
         frames: Makes memory that batches can be written to.
+        is_varied: Whether examples are drawn with augmentation.
     """
 
     def __init__(
@@ -109,6 +95,7 @@ class Examples:
         self._stratum = self.index.stratum.tolist()
         self.frames = Frames(self._parts_of_a_frame() if patch is not None and not task.varies else {})
         self._is_plain = [self._has_what_a_frame_holds(case) for case in self._cases]
+        self.is_varied = bool(augment)
         self._reads_pixels = any(getattr(each, "reads_pixels", True) for each in augment)
 
     def _has_what_a_frame_holds(self, case: Case) -> bool:
@@ -153,6 +140,10 @@ class Examples:
             )
             for n, each in enumerate(told)
         ]
+        return self.assembled(told, made, frame)
+
+    def assembled(self, told: Sequence[Told], made: Sequence[Example], frame: Mapping[str, Tensor]) -> Batch:
+        """A batch of examples; without copying what lies in its place in the frame."""
         images = {
             view: stacked(column, frame.get(f"image:{view}"))
             for view, column in _columns([m.images for m in made]).items()
@@ -215,23 +206,15 @@ class Examples:
         centres = prepared.centres(stratum) if stratum != ANYWHERE else None
         return place_patch(told.place[1:], grid.shape, self._patch or grid.shape, centres)
 
-    def _example(self, told: Told, slots: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) -> _Example:
-        """Make an example.
-
-        Args:
-            told: Which.
-            slots: Where its parts shall lie, where that is known; a part that is not written there lies elsewhere.
-            arrays: The same memory, ``(channel, *space)``.
-        """
+    def decided(self, told: Told) -> Decided:
+        """What the dice say of an example; they say the same in every process."""
         case = self._cases[told.case]
         rng = None
         if self._augment or self._task.varies:
             rng = generator(told.seed, told.epoch, self._numbers[told.case], told.draw)
         row = told.row if told.row >= 0 else self._choose_row(told.case, told.place[0])
         prepared = self._store.prepared(case.key)
-        images: dict[str, Tensor] = {}
-        masks: dict[str, Tensor] = {}
-        places: dict[tuple[str, str], Tensor] = {}
+        parts = []
         for number, grid in enumerate(prepared.grids):
             shape, first = grid.shape, (0,) * len(grid.shape)
             if self._patch is not None:
@@ -242,39 +225,78 @@ class Examples:
             if self._augment and rng is not None:
                 seen = self._seen(case, prepared, number, shape, first)
                 spatial, intensities = draw(self._augment, rng, seen, shape)
-            if number == 0 and self._most:
-                known = None if case.key in self._hidden else prepared
-                places = moved_places(known, self._most, first, spatial, shape)
-            read = self._read(prepared, grid, shape, first, spatial, slots, arrays)
-            marks = dict(zip(grid.masks, read[len(grid.views) :], strict=True))
-            if spatial is not None and spatial.relabel:
-                marks = {name: _swapped(mask, spatial.relabel.get(name, {})) for name, mask in marks.items()}
+            parts.append(Part(grid, shape, first, spatial, intensities))
+        return Decided(row, rng, prepared, parts)
+
+    def places(self, told: Told, decided: Decided) -> Mapping[tuple[str, str], Tensor]:
+        """An example's points and boxes, moved with it."""
+        if not self._most:
+            return {}
+        part = decided.parts[0]
+        known = None if self._cases[told.case].key in self._hidden else decided.prepared
+        return moved_places(known, self._most, part.first, part.spatial, part.shape)
+
+    def sources(self, decided: Decided, part: Part) -> tuple[list[Image], list[float]]:
+        """The whole images and masks of a grid, views first, and what each holds outside itself."""
+        names = decided.prepared.names_of(part.grid)
+        return [decided.prepared.kept(name) for name in names], self._fills(names)
+
+    def finished(
+        self,
+        told: Told,
+        decided: Decided,
+        read: Sequence[Sequence[Tensor]],
+        slots: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> Example:
+        """An example, from what its patch shows.
+
+        Args:
+            told: Which.
+            decided: What the dice say of it.
+            read: Of each grid its views' patches and then its masks', moved but not changed.
+            slots: Where its parts shall lie, where that is known; a part that is not written there lies elsewhere.
+        """
+        hidden = self._cases[told.case].key in self._hidden
+        images: dict[str, Tensor] = {}
+        masks: dict[str, Tensor] = {}
+        for part, patches in zip(decided.parts, read, strict=True):
+            marks = dict(zip(part.grid.masks, patches[len(part.grid.views) :], strict=True))
+            if part.spatial is not None and part.spatial.relabel:
+                marks = {name: _swapped(mask, part.spatial.relabel.get(name, {})) for name, mask in marks.items()}
             masks |= marks
-            if intensities and case.key in self._hidden:
+            if part.intensities and hidden:
                 marks = {name: tensor for name, tensor in marks.items() if name != self._task.mask}
-            for view, tensor in zip(grid.views, read, strict=False):
-                for applied in intensities:
+            for view, tensor in zip(part.grid.views, patches, strict=False):
+                for applied in part.intensities:
                     tensor = applied.on(view, tensor, marks)
                 images[view] = tensor
-        return self._finish(told.case, row, rng, images, masks, slots)._replace(places=places)
+        return self._finish(told.case, decided, images, masks, slots)
+
+    def _example(self, told: Told, slots: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) -> Example:
+        """Make an example.
+
+        Args:
+            told: Which.
+            slots: Where its parts shall lie, where that is known.
+            arrays: The same memory, ``(channel, *space)``.
+        """
+        decided = self.decided(told)
+        read = [self._read(decided, part, slots, arrays) for part in decided.parts]
+        return self.finished(told, decided, read, slots)._replace(places=self.places(told, decided))
+
+    def _fills(self, names: Sequence[str]) -> list[float]:
+        return [float(UNLABELLED) if name == f"mask:{self._task.mask}" else 0.0 for name in names]
 
     def _read(
-        self,
-        prepared: PreparedCase,
-        grid: Grid,
-        shape: tuple[int, ...],
-        first: tuple[int, ...],
-        spatial: Spatial | None,
-        slots: Mapping[str, Tensor],
-        arrays: Mapping[str, np.ndarray],
+        self, decided: Decided, part: Part, slots: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]
     ) -> list[Tensor]:
         """The patch of every view and mask of a grid."""
-        names = prepared.names_of(grid)
-        fills = [float(UNLABELLED) if name == f"mask:{self._task.mask}" else 0.0 for name in names]
-        if spatial is None and all(name in slots for name in names):
-            copy_patch([prepared.flat(name) for name in names], fills, first, [arrays[name] for name in names])
+        prepared, names = decided.prepared, decided.prepared.names_of(part.grid)
+        if part.spatial is None and all(name in slots for name in names):
+            flat = [prepared.flat(name) for name in names]
+            copy_patch(flat, self._fills(names), part.first, [arrays[name] for name in names])
             return [slots[name] for name in names]
-        return read_patch([prepared.kept(name) for name in names], fills, shape, first, spatial)
+        return read_patch(*self.sources(decided, part), part.shape, part.first, part.spatial)
 
     def _seen(
         self, case: Case, prepared: PreparedCase, number: int, shape: tuple[int, ...], first: tuple[int, ...]
@@ -300,13 +322,13 @@ class Examples:
     def _finish(
         self,
         number: int,
-        row: int,
-        rng: np.random.Generator | None,
+        decided: Decided,
         images: dict[str, Tensor],
         masks: dict[str, Tensor],
         slots: Mapping[str, Tensor],
-    ) -> _Example:
+    ) -> Example:
         """Add what the case lacks, its targets, and what the task makes of both."""
+        rng, device = decided.rng, next(iter(images.values())).device
         hidden = self._cases[number].key in self._hidden
         present = set(images)
         targets = dict(self._targets[number])
@@ -315,7 +337,7 @@ class Examples:
             known = masks.pop(dense, None)
             if known is None or hidden:
                 space = self._space(images) if known is None else known.shape[1:]
-                targets[self._task.question.target] = torch.full(space, UNLABELLED, dtype=torch.int8)
+                targets[self._task.question.target] = torch.full(space, UNLABELLED, dtype=torch.int8, device=device)
             else:
                 targets[self._task.question.target] = _placed(known, slots.get(f"mask:{dense}"))[0]
         if self._task.varies and rng is not None:
@@ -325,9 +347,9 @@ class Examples:
         else:
             for view in self._views:
                 if view not in images:
-                    images[view] = torch.zeros(self._missing_shape(view))
+                    images[view] = torch.zeros(self._missing_shape(view), device=device)
             images = {view: _placed(images[view], slots.get(f"image:{view}")) for view in self._views}
-        return _Example(images, present, targets, self._further(masks, hidden), row)
+        return Example(images, present, targets, self._further(masks, hidden, device), decided.row)
 
     def _space(self, images: Mapping[str, Tensor]) -> tuple[int, ...]:
         if self._patch is not None:
@@ -343,25 +365,17 @@ class Examples:
         known = [shapes[view] for shapes in self.shapes if view in shapes]
         return known[0] if known else next(iter(self.shapes[0].values()))
 
-    def _further(self, masks: Mapping[str, Tensor], hidden: bool) -> dict[str, Tensor]:
+    def _further(self, masks: Mapping[str, Tensor], hidden: bool, device: torch.device) -> dict[str, Tensor]:
         """Masks that are not the task's truth: ``(*space)``; 1 for weights and -1 for marks where a case has none."""
         out = {}
         for name, shape in self._marks.items():
             mask = masks.get(name)
             if mask is None or hidden:
-                out[name] = torch.full(self._patch or shape, 1.0 if name == _WEIGHT else -1.0)
+                nothing = 1.0 if name == _WEIGHT else -1.0
+                out[name] = torch.full(self._patch or shape, nothing, device=device)
             else:
                 out[name] = (mask[0] if len(mask) == 1 else mask).float()
         return out
-
-
-class _Example(NamedTuple):
-    images: dict[str, Tensor]
-    present: set[str]
-    targets: dict[str, Tensor]
-    marks: dict[str, Tensor]
-    row: int
-    places: Mapping[tuple[str, str], Tensor] = {}
 
 
 def _part(sample: Sample, grid: Grid) -> Sample:

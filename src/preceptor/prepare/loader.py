@@ -20,7 +20,10 @@ from preceptor.core.errors import PreceptorError, RecipeError
 from preceptor.core.plugins import Task, Transform
 from preceptor.maths.keyed_uniform import keyed_uniform
 
-from .examples import Examples, Told
+from .decided import Told
+from .examples import Examples
+from .gathered import Gathered
+from .on_device import OnDevice
 from .parcel import Parcel, pack, unpack
 from .segmenter import hand_on, handed_in
 from .store import Store
@@ -48,6 +51,7 @@ class Loader:
         training: False takes every case once, whole and unvaried, in order; batches hold images of one shape.
         hide_labels: Keys of cases whose labels and masks nobody may see.
         start_method: How workers are started (``fork``, ``spawn``, ``forkserver``); None for the platform's way.
+        augment_on: Device on which examples are varied, and batches then lie; None for the processor that loads them.
 
     Attributes:
         index: What an epoch can draw from.
@@ -75,6 +79,7 @@ class Loader:
         training: bool = True,
         hide_labels: Sequence[str] = (),
         start_method: str | None = None,
+        augment_on: torch.device | None = None,
     ) -> None:
         self.seed = seed
         self.batch_size = batch_size
@@ -91,11 +96,14 @@ class Loader:
             boundary_share=boundary_share,
             hidden=frozenset(hide_labels),
         )
+        self._on_device = None
+        if augment_on is not None and self._examples.is_varied:
+            self._on_device = OnDevice(self._examples, augment_on)
         self._plan: list[list[Told]] = []
         self._workers = workers
         self._pins = torch.cuda.is_available()
         self._batches = DataLoader(
-            _Computed(self._examples),
+            _Computed(self._examples, self._on_device),
             batch_size=None,
             sampler=_Sampler(self._plan),
             num_workers=workers,
@@ -133,7 +141,7 @@ class Loader:
                 each, what is left is dealt out evenly, and not at all if it is fewer examples than processes.
 
         Yields:
-            Batches on the CPU.
+            Batches on the CPU, or on the device that varies them.
         """
         rank, world, accumulate = share
         batches = self._draws(number, probability)[start:]
@@ -146,15 +154,25 @@ class Loader:
                 step = [rows[part::world] for part in range(world)] if len(rows) >= world else []
             mine += step[rank::world]
         self._plan[:] = mine
-        for batch in self._batches if self._workers else self._made_here(mine):
+        if not self._workers:
+            yield from self._made_here(mine)
+            return
+        for batch in self._batches:
             if isinstance(batch, PreceptorError):
                 raise batch
-            yield unpack(batch) if isinstance(batch, Parcel) else batch
+            if self._on_device is not None:
+                yield self._on_device.vary(batch)
+            else:
+                yield unpack(batch) if isinstance(batch, Parcel) else batch
 
     def _made_here(self, plan: Sequence[list[Told]]) -> Iterator[Batch]:
         for told in plan:
-            batch = self._examples.batch(told, self._examples.frames.of(len(told)))
-            yield batch.pin_memory() if self._pins else batch
+            if self._on_device is not None:
+                gathered = self._on_device.gather(told, shared=False)
+                yield self._on_device.vary(gathered.pin_memory() if self._pins else gathered)
+            else:
+                batch = self._examples.batch(told, self._examples.frames.of(len(told)))
+                yield batch.pin_memory() if self._pins else batch
 
     def _draws(self, number: int, probability: Sequence[float] | None) -> list[list[Told]]:
         """What each batch is told of its examples."""
@@ -219,11 +237,13 @@ def _times(shape: Sequence[int]) -> str:
 class _Computed(Dataset):
     """Batches by what they are told."""
 
-    def __init__(self, examples: Examples) -> None:
-        self._examples = examples
+    def __init__(self, examples: Examples, on_device: OnDevice | None) -> None:
+        self._examples, self._on_device = examples, on_device
 
-    def __getitem__(self, told: list[Told]) -> Parcel | PreceptorError:
+    def __getitem__(self, told: list[Told]) -> Parcel | Gathered | PreceptorError:
         try:
+            if self._on_device is not None:
+                return self._on_device.gather(told, shared=True)
             frame = self._examples.frames.shared(len(told))
             return pack(self._examples.batch(told, frame), frame)
         except PreceptorError as error:

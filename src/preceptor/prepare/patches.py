@@ -115,7 +115,7 @@ def full_patch(sample: Sample, shape: tuple[int, ...], first: Sequence[int]) -> 
 
     def part(image: Image) -> Image:
         lead = _lead(image)
-        array = _copied(image.array.reshape(-1, *image.shape), shift, shape, 0)
+        array = copied_patch(image.array.reshape(-1, *image.shape), shift, shape, 0)
         return image.with_array(array.reshape(*lead, *shape), affine_mm)
 
     return replace(
@@ -184,9 +184,9 @@ def read_patch(
     matrix = spatial.matrix.copy()
     matrix[:-1, -1] += first
     if spatial.displacement is None and is_exact(matrix):
-        copied = [_copied(array, matrix, shape, fill) for array, fill in zip(arrays, fills, strict=True)]
+        copied = [copied_patch(array, matrix, shape, fill) for array, fill in zip(arrays, fills, strict=True)]
         return [_tensor(array, image) for array, image in zip(copied, images, strict=True)]
-    places = _places(matrix, spatial, tuple(shape))
+    places = spread(moved_control(matrix, spatial, shape), tuple(shape))
     box = _box(places, images[0].shape)
     where, begin = torch.from_numpy(places), [edge for edge, _ in box]
     read = []
@@ -196,8 +196,8 @@ def read_patch(
     return [tensor.view(_lead(image) + tuple(shape)) for tensor, image in zip(read, images, strict=True)]
 
 
-def _copied(array: np.ndarray | Levels, matrix: np.ndarray, shape: Sequence[int], fill: float) -> np.ndarray:
-    """`copy_voxels`; of levels only the part that is shown is worked out."""
+def copied_patch(array: np.ndarray | Levels, matrix: np.ndarray, shape: Sequence[int], fill: float) -> np.ndarray:
+    """A patch that shows whole voxels: `copy_voxels`; of levels only the part that is shown is worked out."""
     if not isinstance(array, Levels):
         return copy_voxels(array, matrix, shape, fill)
     ends = matrix[:-1, :-1] * (np.array(shape) - 1)
@@ -224,32 +224,50 @@ def _control_points(points: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarr
     return control_points(points, shape).astype(np.float32)
 
 
-def _places(matrix: np.ndarray, spatial: Spatial, shape: tuple[int, ...]) -> np.ndarray:
-    """Where each voxel of the patch comes from: ``(axis, *shape)``. Affine and displacement are one smooth field."""
+def moved_control(matrix: np.ndarray, spatial: Spatial, shape: Sequence[int]) -> np.ndarray:
+    """Where voxels of the patch come from, at control points: affine and displacement are one smooth field.
+
+    Args:
+        matrix: Patch voxel to image voxel: the map's, moved to where the patch lies.
+        spatial: The map.
+        shape: Of the patch.
+
+    Returns:
+        ``(axis, *points)`` float32, which `maths.warps.spread` brings to every voxel.
+    """
     dims = len(shape)
     control = None if spatial.displacement is None else spatial.displacement.control
     points = (2,) * dims if control is None else control.shape[1:]
-    here = _control_points(points, shape)
+    here = _control_points(points, tuple(shape))
     if control is not None:
         here = here + control
     moved = matrix[:-1, :-1].astype(np.float32) @ here.reshape(dims, -1)
     moved += matrix[:-1, -1:].astype(np.float32)
-    return spread(moved.reshape(dims, *points), shape)
+    return moved.reshape(dims, *points)
 
 
 def _box(places: np.ndarray, size: Sequence[int]) -> list[tuple[int, int]]:
-    """The part of the source that is needed: first and last voxel of each axis.
-
-    It reaches at most one voxel beyond the image, and `places` are brought there: what lies further out looks the same.
-    """
+    """`box_of` places, which are brought into it: what lies further out looks the same."""
     flat = places.reshape(len(size), -1)
-    box = []
-    for along, low, high, length in zip(flat, flat.min(1).tolist(), flat.max(1).tolist(), size, strict=True):
-        if low < -1 or high > length:
+    low, high = flat.min(1), flat.max(1)
+    for along, lowest, highest, length in zip(flat, low.tolist(), high.tolist(), size, strict=True):
+        if lowest < -1 or highest > length:
             np.clip(along, -1, length, out=along)
-            low, high = min(max(low, -1), length), max(min(high, length), -1)
-        first = min(math.floor(low), length - 1)
-        box.append((first, max(math.ceil(high), first + 1)))
+    return box_of(low, high, size)
+
+
+def box_of(low: np.ndarray, high: np.ndarray, size: Sequence[int]) -> list[tuple[int, int]]:
+    """The part of an image that is needed: first and last voxel of each axis, two voxels or more.
+
+    Args:
+        low, high: ``(axis,)``: between which coordinates it is read.
+        size: Of the image; the part reaches at most one voxel beyond it.
+    """
+    box = []
+    for lowest, highest, length in zip(low.tolist(), high.tolist(), size, strict=True):
+        lowest, highest = min(max(lowest, -1), length), max(min(highest, length), -1)
+        first = min(math.floor(lowest), length - 1)
+        box.append((first, max(math.ceil(highest), first + 1)))
     return box
 
 
@@ -257,9 +275,21 @@ def _crop(array: np.ndarray, box: Sequence[tuple[int, int]], fill: float, kind: 
     """A contiguous copy of a box that may reach beyond the array."""
     shape = (len(array), *(last - first + 1 for first, last in box))
     out = np.empty(shape, dtype=kind or array.dtype)
+    crop_into(array, box, fill, out)
+    return torch.from_numpy(out)
+
+
+def crop_into(array: np.ndarray, box: Sequence[tuple[int, int]], fill: float, out: np.ndarray) -> None:
+    """Copy a box that may reach beyond an array.
+
+    Args:
+        array: ``(channel, *space)``.
+        box: First and last voxel of each axis.
+        fill: What lies beyond the array.
+        out: ``(channel, *box)``.
+    """
     inside = [(max(first, 0), min(last + 1, size)) for (first, last), size in zip(box, array.shape[1:], strict=True)]
     if any(cut != (first, last + 1) for cut, (first, last) in zip(inside, box, strict=True)):
         out.fill(fill)
     target = tuple(slice(a - first, b - first) for (a, b), (first, _) in zip(inside, box, strict=True))
     out[(slice(None), *target)] = array[(slice(None), *(slice(a, b) for a, b in inside))]
-    return torch.from_numpy(out)

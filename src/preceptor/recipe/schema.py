@@ -158,6 +158,8 @@ class Train:
         clip_norm: Longest gradient (L2 norm over all weights) that is applied unshortened; null for no limit.
         accumulate: Forward passes whose gradients are added up before one step.
         workers: Processes that load data; the draws do not depend on it.
+        augment_on: Where examples are varied: by the processor that loads them, or on the device that the network runs on; the
+            draws are the same.
         storage: How prepared images are kept: as they are, or as levels in 16 bits, half the disk, where their values are evenly
             spaced (not after resampling or smoothing) and nothing is lost by it; patches then take twice as long to copy.
         tune_every: Epochs from one scoring of the tune cases to the next.
@@ -178,6 +180,7 @@ class Train:
     clip_norm: Annotated[float, Gt(0)] | None = 1.0
     accumulate: Count = 1
     workers: Annotated[int, Ge(0), Le(256)] = 0
+    augment_on: Literal["loader", "device"] = "loader"
     storage: Literal["plain", "levels"] = "plain"
     tune_every: Count = 1
     overlap: Annotated[float, Ge(0), Lt(1)] = 0.5

@@ -83,4 +83,4 @@ class Anisotropy:
             "thickness_mm": thickness_mm,
             "first_mm": first * spacing,
         }
-        return Intensity(function, parameters=parameters)
+        return Intensity(function, any_device=True, parameters=parameters)

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le
 
 from preceptor.core.applied import Applied, Intensity, Nothing
 from preceptor.core.cohort import Sample
+from preceptor.maths.one_thread import one_thread
 from preceptor.maths.warps import spread
 
 
@@ -72,7 +73,8 @@ class BiasField:
 
         def function(image: torch.Tensor) -> torch.Tensor:
             zero = float(image.min()) if self.zero is None else self.zero
-            field = torch.from_numpy(spread(control, shape)[0]).exp_()
+            with one_thread():
+                field = spread(torch.from_numpy(control).to(image.device), shape)[0].exp_()
             return image.sub_(zero).mul_(field).add_(zero)
 
-        return Intensity(function, parameters={"control_points": points})
+        return Intensity(function, any_device=True, parameters={"control_points": points})

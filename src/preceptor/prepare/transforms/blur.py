@@ -54,4 +54,4 @@ class Blur:
         def function(image: torch.Tensor) -> torch.Tensor:
             return blur(image, sigmas)
 
-        return Intensity(function, parameters={"sigma_mm": sigma_mm})
+        return Intensity(function, any_device=True, parameters={"sigma_mm": sigma_mm})

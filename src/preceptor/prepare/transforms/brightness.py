@@ -53,4 +53,4 @@ class Brightness:
         def inverse(image: torch.Tensor) -> torch.Tensor:
             return image - shift
 
-        return Intensity(function, parameters={"shift": shift}, inverse=inverse)
+        return Intensity(function, any_device=True, parameters={"shift": shift}, inverse=inverse)

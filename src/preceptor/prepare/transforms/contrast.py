@@ -61,4 +61,4 @@ class Contrast:
             mean = float(image.mean(dtype=torch.float64))
             return image.mul_(factor).add_(mean * (1 - factor)).clamp_(low, high)
 
-        return Intensity(function, parameters={"factor": factor})
+        return Intensity(function, any_device=True, parameters={"factor": factor})

@@ -71,4 +71,4 @@ class Cutout:
                 image[box] = self.value
             return image
 
-        return Intensity(function, parameters={"first": first.tolist(), "voxels": size.tolist()})
+        return Intensity(function, any_device=True, parameters={"first": first.tolist(), "voxels": size.tolist()})

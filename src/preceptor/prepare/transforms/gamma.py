@@ -65,4 +65,4 @@ class Gamma:
             image.sub_(low).pow_(power)
             return torch.add(torch.tensor(low), image, alpha=(high - low) ** (1 - power), out=image)
 
-        return Intensity(function, parameters={"gamma": power})
+        return Intensity(function, any_device=True, parameters={"gamma": power})

@@ -90,4 +90,4 @@ class Ghosting:
             return real.add_(still).hypot_(imaginary).add_(zero)
 
         parameters = {"axis": axis + sample.reference.space_dims, "every": every, "first": first, "strength": strength}
-        return Intensity(function, parameters=parameters)
+        return Intensity(function, any_device=True, parameters=parameters)

@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 
 from preceptor.core.applied import Applied, Intensity, Nothing
 from preceptor.core.cohort import Sample
+from preceptor.maths.noise import normal
 
 
 class Noise:
@@ -50,6 +51,6 @@ class Noise:
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
 
         def function(image: torch.Tensor) -> torch.Tensor:
-            return image.add_(torch.empty_like(image).normal_(generator=generator), alpha=sigma)
+            return image.add_(normal(image, generator), alpha=sigma)
 
-        return Intensity(function, parameters={"sigma": sigma})
+        return Intensity(function, any_device=True, parameters={"sigma": sigma})

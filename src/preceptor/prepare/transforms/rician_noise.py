@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 
 from preceptor.core.applied import Applied, Intensity, Nothing
 from preceptor.core.cohort import Sample
+from preceptor.maths.noise import normal
 
 
 class RicianNoise:
@@ -61,8 +62,7 @@ class RicianNoise:
 
         def function(image: torch.Tensor) -> torch.Tensor:
             zero = float(image.min()) if self.zero is None else self.zero
-            noise = torch.empty_like(image).normal_(generator=generator)
-            image.sub_(zero).add_(noise, alpha=sigma)
-            return image.hypot_(noise.normal_(generator=generator).mul_(sigma)).add_(zero)
+            image.sub_(zero).add_(normal(image, generator), alpha=sigma)
+            return image.hypot_(normal(image, generator).mul_(sigma)).add_(zero)
 
-        return Intensity(function, parameters={"sigma": sigma})
+        return Intensity(function, any_device=True, parameters={"sigma": sigma})

@@ -60,4 +60,4 @@ class Sharpen:
         def function(image: torch.Tensor) -> torch.Tensor:
             return torch.lerp(blur(image, sigmas), image, 1 + amount)
 
-        return Intensity(function, parameters={"amount": amount})
+        return Intensity(function, any_device=True, parameters={"amount": amount})

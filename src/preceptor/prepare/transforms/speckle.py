@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 
 from preceptor.core.applied import Applied, Intensity, Nothing
 from preceptor.core.cohort import Sample
+from preceptor.maths.noise import normal
 
 
 class Speckle:
@@ -62,8 +63,8 @@ class Speckle:
 
         def function(image: torch.Tensor) -> torch.Tensor:
             zero = float(image.min()) if self.zero is None else self.zero
-            factor = torch.empty_like(image).normal_(generator=generator).mul_(sigma)
+            factor = normal(image, generator).mul_(sigma)
             signal = image.sub_(zero)
             return signal.addcmul_(signal, factor).add_(zero)
 
-        return Intensity(function, parameters={"sigma": sigma})
+        return Intensity(function, any_device=True, parameters={"sigma": sigma})

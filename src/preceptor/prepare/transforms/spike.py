@@ -61,6 +61,6 @@ class Spike:
 
         def function(image: torch.Tensor) -> torch.Tensor:
             low, high = (float(each) for each in image.aminmax())
-            return image.add_(angle.cos(), alpha=strength * (high - low))
+            return image.add_(angle.to(image.device).cos(), alpha=strength * (high - low))
 
-        return Intensity(function, parameters={"waves": waves, "phase": phase, "strength": strength})
+        return Intensity(function, any_device=True, parameters={"waves": waves, "phase": phase, "strength": strength})

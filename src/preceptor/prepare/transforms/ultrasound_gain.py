@@ -82,6 +82,6 @@ class UltrasoundGain:
             if high <= low:
                 return image
             echo = (image - low).mul_(_FULL / (high - low)).clamp_(max=1)
-            return image.addcmul_(echo, curve, value=high - low).clamp_(low, high)
+            return image.addcmul_(echo, curve.to(image.device), value=high - low).clamp_(low, high)
 
-        return Intensity(function, parameters={"gain_db": gains_db.tolist()})
+        return Intensity(function, any_device=True, parameters={"gain_db": gains_db.tolist()})
