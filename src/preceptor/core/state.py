@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import BundleError
 from .files import read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -37,7 +38,16 @@ def read_state(path: Path) -> tuple[Any, Mapping[str, Any]]:
         BundleError: The file is damaged.
     """
     tensors, record = read_tensors(path)
-    return put_together(record["tree"], tensors), record
+    try:
+        return put_together(record["tree"], tensors), record
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise BundleError(
+            "a state's record does not say how its tensors belong together",
+            where=Path(path).name,
+            expected="the tree that was written",
+            remedy="use another copy, or write it anew",
+            code="state_damaged",
+        ) from error
 
 
 def take_apart(tree: Any, tensors: dict[str, Any]) -> Any:

@@ -107,7 +107,10 @@ class Bundle:
         sections = container.read_json("recipe.json")
         self.recipe: Recipe = read_sealed_recipe(sections, self._networks, container.path)
         sealed = {"sha256": self.digest, "signed by": self.signer}
-        self.card: dict[str, Any] = container.read_json("card.json") | sealed
+        card = container.read_json("card.json")
+        if not isinstance(card, dict):
+            raise damaged(container.path, "its card can't be read")
+        self.card: dict[str, Any] = card | sealed
         self.groups = self._read_groups()
         self._councils: dict[str, Council] = {}
 
@@ -151,7 +154,10 @@ class Bundle:
 
     @cached_property
     def evidence(self) -> Evidence:
-        return Evidence.from_json(self._container.read_json("evidence.json"))
+        try:
+            return Evidence.from_json(self._container.read_json("evidence.json"))
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise damaged(self._container.path, "its evidence can't be read") from error
 
     @cached_property
     def checks(self) -> tuple[Any, ...]:

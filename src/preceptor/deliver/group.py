@@ -137,7 +137,7 @@ def with_states(slot: str, specs: Sequence[Any], path: Path) -> tuple[tuple[Any,
         The plug-ins, and the states; None where nothing is fitted.
 
     Raises:
-        BundleError: There are not as many states as plug-ins.
+        BundleError: There are not as many states as plug-ins, or one fits none of them.
     """
     states = read_state(path)[0]
     if not isinstance(states, list) or len(states) != len(specs):
@@ -148,8 +148,17 @@ def with_states(slot: str, specs: Sequence[Any], path: Path) -> tuple[tuple[Any,
             code="states_do_not_fit",
         )
     made = [build(slot, each) for each in specs]
-    fitted = (each if state is None else each.with_state(state) for each, state in zip(made, states, strict=True))
-    return tuple(fitted), tuple(states)
+    try:
+        pairs = zip(made, states, strict=True)
+        return tuple(each if state is None else each.with_state(state) for each, state in pairs), tuple(states)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise BundleError(
+            f"a state is none that one of the {slot} was fitted to",
+            where=path.name,
+            expected="states of the recipe's own",
+            remedy="ask for the bundle anew; its parts do not belong together",
+            code="states_do_not_fit",
+        ) from error
 
 
 def prepare_states(folder: Path) -> Path:

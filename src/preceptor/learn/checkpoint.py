@@ -81,7 +81,7 @@ def load_weights(network: torch.nn.Module, path: Path) -> Mapping[str, Any]:
     weights, record = read_state(Path(path).with_suffix(".safetensors"))
     try:
         network.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
             "the weights do not fit the network",
             expected="weights of the same network with the same parameters",

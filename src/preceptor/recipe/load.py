@@ -49,7 +49,11 @@ def load_recipe(
         confine(document.data, path.parent, folder, [Path(root) for root in roots], report)
     if isinstance(document.data, dict):
         _name(path, filled, document, report)
-        check(filled, folder, report, networks)
+        try:
+            check(filled, folder, report, networks)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            if not report.errors:  # a value of the wrong kind, told already, keeps the rest from being compared
+                raise
     if report.errors:
         raise _failed(path, report.errors)
     if filled.get("checks") is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from preceptor.core.errors import CohortError
 from preceptor.core.plain import finite, is_missing
@@ -174,7 +174,11 @@ def from_table(table: pandas.DataFrame) -> Annotations:
                 image=_text(told.get("image")),
                 frame=None if told.get("frame") is None else int(told["frame"]),
             )
-        except (ValueError, TypeError, KeyError) as error:
+            if row.scope not in get_args(Scope):
+                raise ValueError
+            if told.get("width") is not None and told.get("height") is not None:
+                sizes[row.image or row.case] = int(told["width"]), int(told["height"])
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
             raise CohortError(
                 "the geometry does not fit its kind",
                 where=f"row {number + 1}",
@@ -182,8 +186,15 @@ def from_table(table: pandas.DataFrame) -> Annotations:
                 code="annotation_geometry",
             ) from error
         rows.append(row)
-        if told.get("width") is not None and told.get("height") is not None:
-            sizes[row.image or row.case] = int(told["width"]), int(told["height"])
+    for number, row in enumerate(rows):
+        size = sizes.get(row.image or row.case)
+        if row.kind == "mask" and size is not None and row.geometry["shape"][:2] != list(size):
+            raise CohortError(
+                f"a mask has {row.geometry['shape'][:2]} pixels, and its image {list(size)}",
+                where=f"row {number + 1}",
+                expected="masks on the grid of their image",
+                code="annotation_geometry",
+            )
     return Annotations(tuple(rows), sizes, tuple(dict.fromkeys(row.label for row in rows)))
 
 
