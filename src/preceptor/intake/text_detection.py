@@ -18,6 +18,8 @@ import numpy as np
 
 from preceptor.core.errors import MissingExtra, PrepareError
 
+from .text_continuing import continued
+
 #: A box over this share of the picture is no line of text: the detector now and then answers with the whole frame.
 LARGEST_SHARE = 0.3
 
@@ -32,14 +34,21 @@ _PIECE_PX, _OVERLAP_PX = 416, 128
 #: network sees a line depends on its scale in no simple way, so that three see more than one.
 _SMALLER, _LARGER = 0.6, 1.25
 
+#: No picture is enlarged more: letters of 5 pixels are then 40 high, as large as the network needs them.
+_MOST_ENLARGED = 8.0
+
+#: What four letters of 5 pixels need, shorter and longer side: nothing can be read in a smaller picture.
+SMALLEST_PX = (5, 16)
+
 #: What is lower than this, in pixels of the picture, is no letter that anyone could read.
 _LOWEST_PX = 4.0
 
 #: A box higher than this share of the picture's shorter side is no line of text, nor is a square of half that.
 _HIGHEST_SHARE = 0.2
 
-#: Beside the picture's border, so that letters that touch it are whole letters on a ground.
-_BORDER_PX = 16
+#: Beside the picture's border, so that letters that touch it are whole letters on a ground: pixels of the picture, and of the
+#: network's input, of which the fewer are taken.
+_BORDER_PX, _BORDER_INPUT_PX = 16, 64
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,9 @@ def find_text(picture: np.ndarray, modality: str = "", rules: TextRules | None =
     """Find text: two passes over the whole picture, at two scales, and one over overlapping pieces, at a third.
 
     Pictures of more than 736 pixels are made smaller for the first two; pieces are never. Boxes over 30 % of the picture,
-    and boxes too high for a line, are not masked: a picture would be lost to them. What they hold, the pieces find.
+    and boxes too high for a line, are not masked: a picture would be lost to them. What they hold, the pieces find. A line is
+    followed beyond the box, as long as its own grey value goes on. Pictures of less than 5 x 16 pixels hold no readable
+    letters, and are not searched.
 
     Args:
         picture: ``(row, column)`` or ``(row, column, 3)`` uint8, as displayed.
@@ -148,15 +159,24 @@ def find_text(picture: np.ndarray, modality: str = "", rules: TextRules | None =
             expected="(row, column) or (row, column, 3), uint8, not empty",
             code="no_picture",
         )
+    if min(picture.shape[:2]) < SMALLEST_PX[0] or max(picture.shape[:2]) < SMALLEST_PX[1]:
+        return FoundText()
     rules = rules or RULES.get(modality, TextRules())
     colour = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
     most = LARGEST_SHARE * picture.shape[0] * picture.shape[1]
     found = [box for piece in _passes(colour) for box in _searched(*piece)]
     fitting = [box for box in found if box.height >= _LOWEST_PX and box.area <= most and not _is_blob(box, picture)]
-    text = [box.grown(rules) for box in fitting if box.score >= (rules.line if _is_line(box, picture) else rules.other)]
+    believed = [box for box in fitting if box.score >= (rules.line if _is_line(box, picture) else rules.other)]
+    grey = picture if picture.ndim == 2 else picture.mean(axis=2).astype(np.uint8)
+    text = [_followed(box, grey).grown(rules) for box in believed]
     covered = cover(picture.shape[:2], text)
     doubtful = [box for box in fitting if box.score >= rules.suspicious and not is_covered(box, covered)]
     return FoundText(tuple(text), tuple(doubtful))
+
+
+def _followed(box: TextBox, grey: np.ndarray) -> TextBox:
+    """A line with those of its letters that the detector did not see."""
+    return TextBox(continued(box.corners, grey), box.score) if _is_line(box, grey) else box
 
 
 def _is_line(box: TextBox, picture: np.ndarray) -> bool:
@@ -189,7 +209,7 @@ def is_covered(box: TextBox, covered: np.ndarray) -> bool:
 def _passes(colour: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int], float]]:
     """Pieces to search: the piece, the place ``(row, column)`` of its corner, the scale it is searched at."""
     rows, columns = colour.shape[:2]
-    whole = min(_SIDE_PX / min(rows, columns), _LONGEST_PX / max(rows, columns))
+    whole = min(_SIDE_PX / min(rows, columns), _LONGEST_PX / max(rows, columns), _MOST_ENLARGED)
     yield colour, (0, 0), whole
     yield colour, (0, 0), _SMALLER * whole
     yield from _pieces(colour, max(1.0, _LARGER * whole))
@@ -211,7 +231,8 @@ def _searched(piece: np.ndarray, place: tuple[int, int], scale: float) -> list[T
     """One pass over one piece, in pixels of the whole picture."""
     from PIL import Image as Pillow
 
-    padded = np.pad(piece, ((_BORDER_PX,) * 2, (_BORDER_PX,) * 2, (0, 0)), mode="edge")
+    border = min(_BORDER_PX, math.ceil(_BORDER_INPUT_PX / scale))
+    padded = np.pad(piece, ((border,) * 2, (border,) * 2, (0, 0)), mode="edge")
     rows, columns = padded.shape[:2]
     # Sides are whole multiples of 32, as the network asks; the detector itself then resizes nothing.
     size = [max(64, round(each * scale / 32) * 32) for each in (columns, rows)]
@@ -220,7 +241,7 @@ def _searched(piece: np.ndarray, place: tuple[int, int], scale: float) -> list[T
     if answer.boxes is None:
         return []
     back = np.array([columns / size[0], rows / size[1]])
-    moved = np.array([place[1], place[0]], np.float64) - _BORDER_PX
+    moved = np.array([place[1], place[0]], np.float64) - border
     return [
         TextBox(np.asarray(corners, np.float64) * back + moved, float(score))
         for corners, score in zip(answer.boxes, answer.scores, strict=True)
