@@ -46,6 +46,7 @@ VERBS = {
         "annotations:app",
         "Convert annotations between formats; compare several readers, make a consensus.",
     ),
+    "slide": ("slide:app", "Whole slides: what they hold, their tiles, a bundle's heat map."),
     "cohort": ("cohort:cohort", "Build, check and split cohorts."),
     "clean-pixels": (
         "clean_pixels:clean_pixels",
