@@ -32,7 +32,7 @@ def deidentify(
     Parameters
     ----------
     source
-        A folder with DICOM, NIfTI, slides and JSON sidecars, or one file. It is only read.
+        A folder with DICOM, NIfTI, slides, clips and JSON sidecars, or one file. It is only read.
     out
         A folder that is empty, or that this command began.
     key

@@ -17,7 +17,9 @@ from typing import Any
 
 from preceptor.core.errors import CohortError, PreceptorError, PrepareError, RecipeError, safe_name
 from preceptor.core.files import digest_file
+from preceptor.intake.video_decoding import video_kind
 
+from .clips.cleaning import CleanedClip, clean_clip
 from .dicom import Cleaned, clean_dicom, is_dicom
 from .manifest import NAME, Manifest
 from .nifti import clean_nifti, is_nifti
@@ -25,13 +27,13 @@ from .pixels import with_clean_pixels
 from .profile import Settings
 from .pseudonyms import Key
 from .sidecar import clean_sidecar
-from .slides.cleaning import clean_slide
+from .slides.cleaning import CleanedSlide, clean_slide
 from .slides.directories import is_tiff
 from .slides.vendors import foreign_slide
 from .table import EDITION
 
 _PARTS = ".parts"
-#: Most files are read whole; slides are cleaned from file to file, whatever their size.
+#: Most files are read whole; slides and clips are cleaned from file to file, slides whatever their size.
 _LARGEST_BYTES = 4 * 2**30
 
 
@@ -226,11 +228,11 @@ def _clean_one(
             raise PrepareError("it is a link, or no file", expected="a file", code="link")
         with path.open("rb") as stream:
             start = stream.read(132)
-        if is_tiff(start) and not is_dicom(start):
+        if not is_dicom(start) and (is_tiff(start) or video_kind(start)):
             digest = digest_file(path)
             if digest in done:
                 return {"sha256_in": digest, "done": True}
-            return _clean_from_file(path, parts / f"{digest}.part", digest, _renamed(path.relative_to(root), key))
+            return _clean_from_file(path, start, parts / f"{digest}.part", _renamed(path.relative_to(root), key))
         if path.stat().st_size > _LARGEST_BYTES:
             raise PrepareError("it is larger than 4 GiB", expected="a smaller file", code="too_large")
         data = path.read_bytes()
@@ -255,15 +257,17 @@ def _clean_one(
     }
 
 
-def _clean_from_file(path: Path, part: Path, digest: str, place: str) -> dict[str, Any]:
-    """Clean a slide, which need not fit into memory, into the folder of parts."""
+def _clean_from_file(path: Path, start: bytes, part: Path, place: str) -> dict[str, Any]:
+    """Clean a slide or a clip, which is not held in memory, into the folder of parts."""
+    kind = video_kind(start)
+    made: CleanedSlide | CleanedClip
     try:
-        made = clean_slide(path, part)
+        made = clean_slide(path, part) if kind is None else clean_clip(path, kind, part)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     return {
-        "sha256_in": digest,
+        "sha256_in": part.stem,
         "part": part.name,
         "file": place + made.suffix,
         "sha256_out": digest_file(part),
@@ -287,7 +291,7 @@ def _cleaned(data: bytes, path: Path, root: Path, settings: Settings, key: Key) 
         raise foreign
     raise PrepareError(
         "it is of a kind that can't be cleaned here",
-        expected="DICOM with its preamble, NIfTI, a slide in TIFF, or a JSON sidecar",
+        expected="DICOM with its preamble, NIfTI, a slide in TIFF, a clip, or a JSON sidecar",
         remedy="clean it by other means; nothing of it was copied",
         code="kind_unknown",
     )
