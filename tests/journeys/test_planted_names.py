@@ -77,6 +77,23 @@ def _study(root, number):
     return row, {f"{kind} {number}": word for kind, word in words.items()}
 
 
+def _hand_out(folder, out):
+    """Everything that is made of a run to be given away: cards, checklists, the report, evidence, sheets for readers."""
+    for name in ("model_card", "data_sheet", "claim_2024", "tripod_ai"):
+        assert main(["checklist", str(folder), "--name", name, "--out", str(out / f"{name}.md")]) == 0
+    assert main(["report", str(folder)]) == 0
+    assert main(["evaluate", "--predictions", str(folder / "predictions.parquet"), "--out", str(out / "judged")]) == 0
+    assert (
+        main(["evaluate", str(out / "planted.preceptor"), str(folder / "cohort.parquet"), "--out", str(out / "again")])
+        == 0
+    )
+    assert (
+        main(["readers", "allocate", str(folder), "--reader", "R1", "--reader", "R2", "--out", str(out / "readers")])
+        == 0
+    )
+    assert main(["show", str(out / "planted.preceptor")]) == 0
+
+
 @pytest.mark.slow
 def test_no_output_of_a_run_repeats_a_planted_word(tmp_path, capfd):
     rows, known = [], {}
@@ -106,11 +123,14 @@ def test_no_output_of_a_run_repeats_a_planted_word(tmp_path, capfd):
         )
         == 0
     )
+    _hand_out(folder, out)
     broken = tmp_path / "in" / "CANARYFOLDER999" / "CANARYFILE999.dcm"
     broken.parent.mkdir()
     broken.write_bytes((tmp_path / "in" / rows[1]["path"]).read_bytes()[:900])
     main(["predict", str(out / "planted.preceptor"), str(broken), "--out", str(out / "refused")])
     main(["cohort", "check", str(tmp_path / "planted.yaml")])
+    main(["cohort", "check", str(tmp_path / "planted.yaml"), "--keep", str(out / "kept")])
+    main(["run", str(tmp_path / "planted.yaml"), "--out", str(out / "lost"), "--debug", "--set", "task=segmentation"])
     main([*run, "--set", "cohort.table.patient=CANARYCOLUMN"])  # a column that is not there
     said = capfd.readouterr()
     (out / "stdout.txt").write_text(said.out)

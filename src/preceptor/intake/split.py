@@ -22,6 +22,10 @@ from .sheet import plain, same
 
 SHARES = ("train", "tune", "calibrate", "test")
 _HELD_OUT = ("external", "adapt")  # where both claim a person, the first keeps them
+
+#: A message lists a column's values where they are few and each has several cases, as sites do: others may be names.
+_MOST_SHOWN = 10
+_FEWEST_OF_EACH = 3
 _MOST_CLASSES = 20
 
 
@@ -183,7 +187,7 @@ def _hold_out(cohort: Cohort, wanted: Mapping[str, Mapping[str, Iterable[Any]]])
                     there = sorted({str(_value(case, field)) for case in cohort})
                     raise CohortError(
                         f"no case has {field} '{value}', which the split gives to {role}",
-                        expected=f"one of {', '.join(there[:10])}",
+                        expected=_choice(there, len(cohort)),
                         code="held_out_absent",
                     )
                 roles |= dict.fromkeys(found, role)
@@ -337,6 +341,12 @@ def _without(cohort: Cohort, keys: Collection[str], reason: str) -> Cohort:
 def _moment(value: Any) -> float | None:
     day = day_of(value)
     return number_of(value) if day is None else day
+
+
+def _choice(values: Sequence[str], cases: int) -> str:
+    """The values of a column, unless they are so many that they might say who each case is of."""
+    few = len(values) <= _MOST_SHOWN and len(values) * _FEWEST_OF_EACH <= cases
+    return f"one of {', '.join(values)}" if few else f"one of that column's {len(values)} values"
 
 
 def _value(case: Case, name: str) -> Any:
