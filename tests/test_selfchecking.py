@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import pandas
 import pytest
 import torch
 
-from preceptor import api
+from preceptor import api, selfchecking
 from preceptor.cli import main
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import RecipeError
+from preceptor.intake.phantoms.trivial import Trivial
 from preceptor.recipe.load import load_recipe
 from preceptor.selfchecking import judge_trial
 
@@ -124,6 +126,34 @@ def test_a_network_with_a_bug_is_found(tmp_path, capsys):
     assert "DOES NOT HOLD" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("bug", ["labels shuffled", "wrong place"])
+def test_a_bug_that_still_trains_is_found(bug, tmp_path, monkeypatch):
+    """Both learn something by heart, and nothing that holds for the test cases."""
+
+    class Cornered(torch.nn.Module):
+        """It reads one corner, where no image of the study shows anything."""
+
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(9, width)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return self.linear(image[:, 0, :3, :3].flatten(1))
+
+    if bug == "labels shuffled":
+        drawn = Trivial.draw
+
+        def draw(self, turn):
+            return replace(drawn(self, turn), labels={"label": "abc"[int(turn.rng("lot").integers(3))]})
+
+        monkeypatch.setattr(Trivial, "draw", draw)
+    made = {"cornered": lambda inputs, width: Cornered(width)}
+    path = recipe(tmp_path, "{classification: {classes: [a, b, c]}}", "cross_entropy",
+                  network="cornered" if bug == "wrong place" else CNN)  # fmt: skip
+    found = api.selfcheck(path, tmp_path / "out", cases=60, steps=24, networks=made, device="cpu", stream=None)
+    assert not found.trials[0].passed and found.trials[0].score < 0.7
+
+
 def test_an_answer_that_no_image_gives_is_a_leak(tmp_path):
     path = recipe(tmp_path, "{classification: {classes: [a, b, c]}}", "cross_entropy")
     folder = tmp_path / "out"
@@ -149,6 +179,17 @@ def test_an_answer_that_no_image_gives_is_a_leak(tmp_path):
     )
     assert guessed.passed
 
+    cohort = Cohort.read(folder / "indissociable" / "cohort.parquet")
+    inwards = sorted(cohort, key=lambda case: case.labels["label"])
+    cohort.with_cases(inwards).write(folder / "indissociable" / "cohort.parquet")
+    sorted_by_class = judge_trial("indissociable", Finished(table["truth"]))
+    assert not sorted_by_class.passed and sorted_by_class.sentence.endswith("no image: the order of the cases")
+    unused = judge_trial(
+        "indissociable", Finished(pandas.Series(np.random.default_rng(0).choice(list("abc"), len(table))))
+    )
+    assert not unused.passed and unused.score == guessed.score
+    assert "nothing is used, but the order of the cases would tell" in unused.sentence
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -160,6 +201,7 @@ def test_an_answer_that_no_image_gives_is_a_leak(tmp_path):
             {"network": "{cnn: {channels: [8, 16], convolutions: 1}}", "size": "[36, 36]"},
         ),
         ("{regression: {label: label}}", "mean_squared_error", {}),
+        ("{survival: {time: months, event: death, times: [12, 24]}}", "cox", {"data": "classification"}),
         (
             "{segmentation: {labels: {front: 1, back: 2}}}",
             "[dice, cross_entropy]",
@@ -176,7 +218,8 @@ def test_other_tasks_have_their_trivial_study(task, objective, more, tmp_path):
     assert len(cohort) == 120
 
 
-def test_a_task_without_a_trivial_study_is_refused(tmp_path):
+def test_a_task_without_a_trivial_study_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delitem(selfchecking._SOLVED, "survival")
     path = recipe(tmp_path, "{survival: {time: t, event: e, times: [1, 2]}}", "cox", data="classification")
     path.write_text(path.read_text().replace("safeguards: [temperature]\n", ""))
     with pytest.raises(RecipeError) as caught:

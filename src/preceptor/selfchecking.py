@@ -13,22 +13,33 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from .core.cohort import Cohort
 from .core.errors import CohortError, RecipeError
 from .core.evidence import Question
-from .core.slots import build
+from .core.slots import build, spec
+from .prove.chance import reached
+from .prove.shortcuts.files import Clue, telling_files
 from .recipe.resolve import Recipe
 from .recipe.schema import Split
 from .runs import Run
 
 #: Least score on the trivial study. Labels that lie in places of their own are learnt more slowly by networks that pool
-#: over the whole image, and numbers more slowly than classes.
-_SOLVED = {"classification": 0.95, "multilabel": 0.9, "regression": 0.8, "segmentation": 0.85}
+#: over the whole image, and numbers more slowly than classes; times are asked for in their order alone, .85 being the
+#: concordance of normal numbers whose explained variance is .8.
+_SOLVED = {"classification": 0.95, "multilabel": 0.9, "regression": 0.8, "segmentation": 0.85, "survival": 0.85}
+
+#: Tune scores at which a study counts as learnt and its training ends: mean Dice, negative log-likelihood, mean error.
+#: A partial likelihood has no such value.
+_ENOUGH = {"classification": 0.05, "multilabel": 0.08, "regression": 0.05, "segmentation": 0.93}
 
 #: Larger batches would need more passes over few cases for as many steps.
 _MOST_IN_BATCH = 16
+
+#: Nor need they be, where patches are large.
+_VOXELS_IN_BATCH = 65_536
+
+#: Columns of a survival study.
+_FOLLOWED = ("followed_time", "followed_event")
 
 #: A stand-in has no more voxels than this along all axes together: the check should take minutes.
 _MOST_VOXELS = 2_000_000
@@ -78,6 +89,12 @@ class _Trained(Run):
     def _report(self) -> None:
         return None
 
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs the training took: a line each in the journal."""
+        lines = (self.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        return len({row["epoch"] for row in map(json.loads, lines) if row.get("kind") == "epoch"})
+
 
 def selfcheck(
     recipe: Recipe,
@@ -99,8 +116,8 @@ def selfcheck(
         recipe: Whose parts are tried; its data is looked at where it is here, for the shape of its images.
         folder: Where both studies and their trainings go; what is there is not done again.
         cases: In each study: half to train, a tenth to tune, the rest to test.
-        steps: Of the optimizer on the trivial study, at least, rounded up to whole epochs; half as many on the other,
-            where more would only learn its noise by heart.
+        steps: Of the optimizer on the trivial study, at most, rounded up to whole epochs; on the other as many as the
+            trivial one took, half of `steps` at most, where more would only learn its noise by heart.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         networks: Networks of the caller's own, by name.
         stream: Where progress is told.
@@ -113,19 +130,23 @@ def selfcheck(
         raise RecipeError(
             f"there is no trivial study for the task '{question.task}'",
             where=recipe.study,
-            expected="classification, multilabel, regression or segmentation",
+            expected="classification, multilabel, regression, segmentation or survival",
             remedy="`preceptor run RECIPE --rehearse` tries every step of any task",
             code="selfcheck_task",
         )
     settings = _like(recipe, question)
     form = settings.pop("format")
     trials = []
+    epochs = None
     for study in ("trivial", "indissociable"):
         kind = {study: settings}
         data = {"kind": kind, "number": cases, "format": form, "seed": recipe.seed, "folder": f"{study}-data"}
         tried = _tried(recipe, data, folder, steps if study == "trivial" else steps // 2, study)
+        if epochs is not None:
+            tried = replace(tried, train=replace(tried.train, epochs=min(tried.train.epochs, epochs)))
         run = _Trained(tried, folder / study, device=device, networks=networks, stream=stream)
         run.complete()
+        epochs = run.epochs_done
         trials.append(judge_trial(study, run))
     return Selfcheck(tuple(trials))
 
@@ -139,94 +160,72 @@ def judge_trial(study: str, run: Run) -> Trial:
     """
     cohort = Cohort.read(run.folder / "cohort.parquet")
     question = run.task.question
-    measure, score, chance, beyond = _score(run, cohort, question)
+    measure, score, chance, beyond = reached(run.predictions, cohort, run.task)
     if study == "trivial":
         limit = _SOLVED[question.task]
         passed = score >= limit
         sentence = f"{measure} {score:.3f} where anything reaches 1: " + (
             "the parts work together" if passed else f"below {limit:g}: there is a bug, or {_doubts(run)}"
         )
+        return Trial(study, measure, score, limit, passed, sentence)
+    limit = chance + beyond
+    clues = " and ".join(clue.what for clue in _clues(cohort, question))
+    passed = score <= limit and not clues
+    if score > limit:
+        verdict = f"above {limit:.3f}: something tells the answer that is no image" + (f": {clues}" if clues else "")
     else:
-        limit = chance + beyond
-        passed = score <= limit
-        sentence = f"{measure} {score:.3f} where chance is {chance:.3f}: " + (
-            "nothing leaks" if passed else f"above {limit:.3f}: something tells the answer that is no image"
-        )
-    return Trial(study, measure, score, limit, passed, sentence)
+        verdict = f"nothing is used, but {clues} would tell the answer" if clues else "nothing leaks"
+    return Trial(study, measure, score, limit, passed, f"{measure} {score:.3f} where chance is {chance:.3f}: {verdict}")
+
+
+def _clues(cohort: Cohort, question: Question) -> list[Clue]:
+    """What goes with the answers of a study, other than its images; masks are drawn by lot and are not asked."""
+    if question.dense:
+        return []
+    names = [*question.classes] if question.task == "multilabel" else [question.target]
+    if question.task == "survival":
+        names = [question.follow_up_columns[0]]
+    found: dict[str, Clue] = {}
+    for name in names:
+        for clue in telling_files(cohort, [case.labels[name] for case in cohort]):
+            found.setdefault(clue.what, clue)
+    return list(found.values())
 
 
 def _doubts(run: Run) -> str:
     return f"{run.recipe.train.epochs} epochs at this learning rate are too few (--steps)"
 
 
-def _score(run: Run, cohort: Cohort, question: Question) -> tuple[str, float, float, float]:
-    """What is measured, the score on test cases, what chance gives, and how far beyond it chance may reach."""
-    tested = run.predictions.role("test")
-    number = len(tested)
-    if not number:
-        raise CohortError("no test case was predicted", expected="a few cases", code="no_test_cases")
-    table = tested.table
-    if question.dense:
-        found = build("evaluators", "dice")(tested, cohort)
-        return "mean Dice", float(found.value), _best_constant(run, cohort, question), 0.1
-    if question.is_regression:
-        truth, answer = (table[column].to_numpy(float) for column in ("truth", "answer"))
-        explained = 1 - float(np.mean((answer - truth) ** 2) / np.var(truth))
-        return "explained variance", explained, 0.0, 1.5 * 1.96 / math.sqrt(number)
-    if question.exclusive:
-        right = (table["answer"] == table["truth"]).to_numpy(float)
-        truth = table["truth"].to_numpy()
-        recalls = [right[truth == name].mean() for name in sorted(set(truth))]
-        chance = 1 / len(question.classes)
-        spread = math.sqrt(chance * (1 - chance) / number)
-        return "balanced accuracy", float(np.mean(recalls)), chance, 1.5 * 1.96 * spread
-    said, there = (
-        np.array([[json.loads(each)[name] for name in question.classes] for each in table[column]], float)
-        for column in ("answer", "truth")
-    )
-    recalls = [np.mean(said[there[:, k] == v, k] == v) for k in range(there.shape[1]) for v in (0, 1)]
-    spread = math.sqrt(0.25 / (number * there.shape[1]))
-    return "balanced accuracy", float(np.nanmean(recalls)), 0.5, 1.5 * 1.96 * spread
-
-
-def _best_constant(run: Run, cohort: Cohort, question: Question) -> float:
-    """Mean Dice of the best answer that never looks: the region where the structure lies in most training cases."""
-    from .intake.read import open_case
-
-    def truths(role: str) -> np.ndarray:
-        target = run.task.mask
-        opened = (open_case(cohort.root, case, masks=(target,)) for case in cohort.with_role(role))
-        return np.stack([run.task.encode_mask(sample.masks[target].array)[0] for sample in opened])
-
-    train, test = truths("train"), truths("test")
-    best = []
-    for index in range(1, len(question.classes)):
-        share, there = (train == index).mean(axis=0), test == index
-        scores = [0.0]
-        for least in np.unique(np.quantile(share, np.linspace(0.5, 0.999, 12))):
-            said = share > least
-            overlap = 2 * (there & said).reshape(len(test), -1).sum(1)
-            scores.append(float(np.mean(overlap / np.maximum(there.reshape(len(test), -1).sum(1) + said.sum(), 1))))
-        best.append(max(scores))
-    return float(np.mean(best))
-
-
 def _tried(recipe: Recipe, data: Mapping[str, Any], folder: Path, steps: int, study: str) -> Recipe:
     """The recipe with a study of phantoms in place of its cohort, and without what is not tried."""
     samples = max(1, data["number"] // 2 * recipe.train.patches_per_case)
-    batch_size = min(recipe.train.batch_size, _MOST_IN_BATCH)
+    most = min(_MOST_IN_BATCH, max(2, _VOXELS_IN_BATCH // math.prod(recipe.train.patch or [1])))
+    batch_size = min(recipe.train.batch_size, most)
     epochs = math.ceil(steps * batch_size / samples)
+    question = build("tasks", recipe.task).question
     train = replace(
-        recipe.train, batch_size=batch_size, accumulate=1, epochs=epochs, schedule={"constant": {}}, tune_every=epochs
+        recipe.train,
+        batch_size=batch_size,
+        accumulate=1,
+        epochs=epochs,
+        schedule={"constant": {}},
+        tune_every=1 if study == "trivial" else epochs,
+        precision="32",
     )
+    enough = _ENOUGH.get(question.task) if study == "trivial" else None
+    task = recipe.task
+    if question.task == "survival":
+        name, given = spec(task)
+        task = {name: {**given, "time": _FOLLOWED[0], "event": _FOLLOWED[1], "clinical": None}}
     split = asdict(Split(by="patient", train=0.5, tune=0.1, calibrate=0.0, test=0.4))
     return replace(
         recipe,
         study=f"{recipe.study}-{study}",
         cohort={"synthetic": dict(data)},
+        task=task,
         split=split,
         augment=(),
-        methods=(),
+        methods=() if enough is None else ({"good_enough": {"score": enough}},),
         strategy={"once": {}},
         train=train,
         safeguards=(),
@@ -243,9 +242,11 @@ def _like(recipe: Recipe, question: Question) -> dict[str, Any]:
     from .intake.rehearsal import asked, needs_spacing, size_of, views_of
 
     sections = recipe.sections()
-    settings = {
+    settings: dict[str, Any] = {
         key: list(value) if isinstance(value, tuple) else value for key, value in asked(recipe, question).items()
     }
+    if question.task == "survival":
+        settings = {"task": "survival", "label": _FOLLOWED[0].removesuffix("_time"), "longest": question.times[-1]}
     size, channels, views = list(size_of(sections)), 1, list(views_of(sections["cohort"]))
     spacing = _spacing(sections["prepare"], len(size))
     if seen := _first_image(recipe):

@@ -15,8 +15,8 @@ from preceptor.maths.phantoms import Anatomy, body
 class Indissociable:
     """One image and noise, answers drawn by lot: a model that succeeds on new cases has seen what it should not.
 
-    Classes are dealt evenly; labels are coins; a number is drawn from 0 to 1; a segmentation asks for balls that lie
-    anywhere and leave no trace in the image.
+    Classes are dealt evenly; labels are coins; a number is drawn from 0 to 1; a time to the event too, and one in
+    five is lost from sight before it; a segmentation asks for balls that lie anywhere and leave no trace in the image.
 
     Args:
         task: What is asked.
@@ -25,10 +25,11 @@ class Indissociable:
         views: Names of the views.
         channels: 1 grey, 3 colour.
         classes: Class names, or the names of a multilabel study's labels.
-        label: Column of the class or the number.
+        label: Column of the class or the number; of survival the columns are ``<label>_time`` and ``<label>_event``.
         labels: Structure to value in the label map.
         mask: Name of the label map.
         noise: Standard deviation of the noise on grey values of 0 to 1. NIfTI keeps what falls outside.
+        longest: Survival: when the last one has the event, in any unit of time.
 
     Source: ``clinicadl generate random`` (Thibeau-Sutre et al. 2022, Computer Methods and Programs in Biomedicine 220).
 
@@ -39,7 +40,7 @@ class Indissociable:
 
     def __init__(
         self,
-        task: Literal["classification", "multilabel", "regression", "segmentation"] = "classification",
+        task: Literal["classification", "multilabel", "regression", "segmentation", "survival"] = "classification",
         size: Annotated[list[Annotated[int, Ge(8), Le(1024)]], Len(2, 3)] = [64, 64],  # noqa: B006  read, never changed
         spacing_mm: Annotated[list[Annotated[float, Gt(0)]], Len(2, 3)] | None = None,
         views: Annotated[list[str], MinLen(1)] = ["image"],  # noqa: B006
@@ -49,9 +50,11 @@ class Indissociable:
         labels: Annotated[dict[str, int], MinLen(1)] = {"front": 1, "back": 2},  # noqa: B006
         mask: str = "label",
         noise: Annotated[float, Ge(0)] = 0.5,
+        longest: Annotated[float, Gt(0)] = 60.0,
     ) -> None:
         self.task, self.size, self.spacing_mm, self.views, self.channels = task, size, spacing_mm, views, channels
         self.classes, self.label, self.labels, self.mask, self.noise = classes, label, labels, mask, noise
+        self.longest = longest
 
     @classmethod
     def example(cls) -> Indissociable:
@@ -73,6 +76,9 @@ class Indissociable:
             labels = {name: int(rng.random() < 0.5) for name in self.classes}
         elif self.task == "regression":
             labels = {self.label: round(float(rng.random()), 4)}
+        elif self.task == "survival":
+            time = round(self.longest * float(rng.random()), 4)
+            labels = {f"{self.label}_time": time, f"{self.label}_event": int(rng.random() < 0.8)}
         else:
             masks = {self.mask: centred(self._anywhere(rng), spacing_mm, is_label=True)}
         return Drawn(images, masks, labels)

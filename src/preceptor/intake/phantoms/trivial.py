@@ -20,7 +20,8 @@ class Trivial:
     Classification darkens one of as many bands of the body as there are classes: of two, one half. The cases of one
     body, one of each class, are one patient, so that a split by patient keeps them together. Multilabel puts stripes
     into the band of each label that is there, in a direction of its own; regression darkens one half by as much as the
-    number says, 0 to 1; segmentation shows bright structures in a row.
+    number says, 0 to 1; survival as well, and the darker the half, the sooner the event, with nothing left to luck but who
+    is lost from sight before it, one in five; segmentation shows bright structures in a row.
 
     Args:
         task: What is asked.
@@ -29,11 +30,12 @@ class Trivial:
         views: Names of the views; each shows the same body in a contrast of its own.
         channels: 1 grey, 3 colour.
         classes: Class names, or the names of a multilabel study's labels.
-        label: Column of the class or the number.
+        label: Column of the class or the number; of survival the columns are ``<label>_time`` and ``<label>_event``.
         labels: Structure to value in the label map.
         mask: Name of the label map.
         percent: How much darker a darkened band is, at least.
         noise: Standard deviation of the noise.
+        longest: Survival: when the last one has the event, in any unit of time; the first has it at a twentieth of that.
 
     Source: ``clinicadl generate trivial`` (Thibeau-Sutre et al. 2022, Computer Methods and Programs in Biomedicine
     220); its pairs of one subject under two names, which a split by name lets leak, are one patient here.
@@ -45,7 +47,7 @@ class Trivial:
 
     def __init__(
         self,
-        task: Literal["classification", "multilabel", "regression", "segmentation"] = "classification",
+        task: Literal["classification", "multilabel", "regression", "segmentation", "survival"] = "classification",
         size: Annotated[list[Annotated[int, Ge(8), Le(1024)]], Len(2, 3)] = [64, 64],  # noqa: B006  read, never changed
         spacing_mm: Annotated[list[Annotated[float, Gt(0)]], Len(2, 3)] | None = None,
         views: Annotated[list[str], MinLen(1)] = ["image"],  # noqa: B006
@@ -56,10 +58,11 @@ class Trivial:
         mask: str = "label",
         percent: Annotated[float, Gt(0), Le(90)] = 60.0,
         noise: Annotated[float, Ge(0)] = 0.02,
+        longest: Annotated[float, Gt(0)] = 60.0,
     ) -> None:
         self.task, self.size, self.spacing_mm, self.views, self.channels = task, size, spacing_mm, views, channels
         self.classes, self.label, self.labels, self.mask = classes, label, labels, mask
-        self.percent, self.noise = percent, noise
+        self.percent, self.noise, self.longest = percent, noise, longest
 
     @classmethod
     def example(cls) -> Trivial:
@@ -102,4 +105,9 @@ class Trivial:
         if self.task == "regression":
             share = round(float(rng.random()), 4)
             return {self.label: share}, [(0, 2, self.percent * share)]
+        if self.task == "survival":
+            share, followed = float(rng.random()), 1.0 if rng.random() < 0.8 else float(rng.random())
+            time = followed * self.longest * (0.05 + 0.95 * (1 - share))
+            ended = {f"{self.label}_time": round(time, 4), f"{self.label}_event": int(followed == 1)}
+            return ended, [(0, 2, self.percent * share)]
         return {}, []
