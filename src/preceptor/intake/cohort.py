@@ -10,7 +10,7 @@ from preceptor.core.errors import CohortError
 from preceptor.core.plugins import Dataset
 from preceptor.core.slots import build
 
-from .naming import data_absent
+from .naming import data_absent, long_keys
 
 _IMAGES = (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".dcm")
 _PATIENT_COLUMNS = ("patient", "patient_id", "patientid", "subject", "subject_id", "participant_id")
@@ -27,7 +27,12 @@ def build_cohort(dataset: Dataset, name: str = "cohort") -> Cohort:
     Raises:
         CohortError: The data is absent, or holds no case.
     """
+    before = {key: list(value) for key, value in vars(dataset).items() if isinstance(value, list)}
     cases = tuple(dataset.cases())
+    if len({case.key for case in cases}) < len(cases):  # by chance, among very many; if not, they stay the same
+        vars(dataset).update(before)
+        with long_keys():
+            cases = tuple(dataset.cases())
     exclusions = tuple(getattr(dataset, "exclusions", ()))
     if not cases:
         gone = ", ".join(f"{number} {reason}" for reason, number in exclusions)

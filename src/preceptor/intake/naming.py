@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from preceptor.core.errors import CohortError
@@ -13,7 +15,22 @@ from preceptor.core.errors import CohortError
 IMAGE_ABSENT = "the image file is absent"
 
 
-def case_key(identity: str, *, keep_names: bool = False, prefix: str = "case") -> str:
+#: Digits of a key. Eight tell 10,000 cases apart in 99 cohorts of a hundred; of 200,000 some two would always share one.
+_DIGITS: ContextVar[int] = ContextVar("digits", default=8)
+LONG = 16
+
+
+@contextmanager
+def long_keys() -> Iterator[None]:
+    """Keys of sixteen digits, for cohorts in which two of eight are the same."""
+    before = _DIGITS.set(LONG)
+    try:
+        yield
+    finally:
+        _DIGITS.reset(before)
+
+
+def case_key(identity: str, *, keep_names: bool = False, prefix: str = "case", digits: int | None = None) -> str:
     """The key of a case.
 
     File names, folder names and patient columns often hold a name or a number that leads to a person, so a key is made
@@ -23,13 +40,14 @@ def case_key(identity: str, *, keep_names: bool = False, prefix: str = "case") -
         identity: What makes the case this one: relative path without suffix, or patient and study.
         keep_names: For public data: the identity itself, with what no file name should hold replaced.
         prefix: Before the hash.
+        digits: Of the hash; by default eight, or sixteen within `long_keys`.
 
     Returns:
         For example ``case-3f9a12c4``, or ``hippocampus_001``.
     """
     if keep_names:
         return re.sub(r"[^A-Za-z0-9._+-]+", "-", identity).strip("-.") or "case"
-    return f"{prefix}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+    return f"{prefix}-{hashlib.sha256(identity.encode()).hexdigest()[: digits or _DIGITS.get()]}"
 
 
 def matched(base: Path, pattern: str) -> Iterator[tuple[str, str]]:

@@ -158,7 +158,7 @@ def _find(folder: Path, part: str) -> tuple[_Loaded, Part, str]:
     place = int(number) - 1 if number.isdigit() else 0
     stamp = max(Path(each).stat().st_mtime_ns for each, _, _ in os.walk(folder))
     for identity, files in _collected(folder, stamp).series.items():
-        if series_key(identity) == key:
+        if series_key(identity, len(key.rpartition("-")[2])) == key:
             with guarded(folder):
                 loaded = _load(files, key)
             wanted = [each for each in loaded.parts if not each.is_localizer] or loaded.parts
@@ -173,9 +173,9 @@ def _find(folder: Path, part: str) -> tuple[_Loaded, Part, str]:
     )
 
 
-def series_key(identity: tuple[str, str]) -> str:
+def series_key(identity: tuple[str, str], digits: int | None = None) -> str:
     """Key of a series, from the identifiers of its study and its own."""
-    return case_key("/".join(identity), prefix="series")
+    return case_key("/".join(identity), prefix="series", digits=digits)
 
 
 @lru_cache(maxsize=4)
