@@ -56,3 +56,21 @@ def test_keys_are_unique_and_roles_known():
         Cohort((CASES[0], CASES[0]), Path())
     with pytest.raises(CohortError, match="role 'validation'"):
         Cohort((Case("a", {}, role="validation"),), Path())
+
+
+def test_a_csv_that_lies_elsewhere_still_finds_its_files(tmp_path):
+    data, tables = tmp_path / "data", tmp_path / "tables"
+    for folder in (data, tables):
+        folder.mkdir()
+    outside = str(tmp_path / "far.nii")
+    cohort = Cohort((Case("a", {"t1": "a.nii", "t2": outside}, masks={"m": "m.nii"}), Case("b", {"t1": "b.nii"})), data)
+    cohort.write(tables / "cohort.csv")
+    back = Cohort.read(tables / "cohort.csv")
+    places = [back.root / place for case in back for place in (*case.images.values(), *case.masks.values())]
+    assert [place.resolve() for place in places] == [
+        data / "a.nii",
+        tmp_path / "far.nii",
+        data / "m.nii",
+        data / "b.nii",
+    ]
+    assert "t2" not in back.cases[1].images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -193,13 +194,14 @@ class Cohort:
     def write(self, path: Path) -> None:
         """Write the table as Parquet or CSV, by the suffix, with the root, name and notes beside it in the metadata.
 
-        CSV keeps the cases alone. The file is written aside and renamed, so it is never half there.
+        CSV keeps the cases alone, their files as seen from its own folder. The file is written aside and renamed, so it is
+        never half there.
         """
         path = Path(path)
         table = self.table()
         with write_aside(path) as aside:
             if path.suffix == ".csv":
-                table.to_csv(aside, index=False)
+                _seen_from(table, self.root, path.parent).to_csv(aside, index=False)
             else:
                 import pyarrow
                 import pyarrow.parquet
@@ -247,6 +249,21 @@ class Cohort:
                 code="no_key_column",
             )
         return cls(cases=cases, **{**extra, "root": Path(root or extra["root"] or path.parent)})
+
+
+def _seen_from(table: pandas.DataFrame, root: Path, folder: Path) -> pandas.DataFrame:
+    """The table with its files named relative to another folder than the root."""
+    if root.resolve() == folder.resolve():
+        return table
+    files = [column for column in table.columns if column.startswith(("image:", "mask:"))]
+    return table.assign(
+        **{
+            column: table[column].map(
+                lambda each: each if is_missing(each) else os.path.relpath(root.resolve() / str(each), folder.resolve())
+            )
+            for column in files
+        }
+    )
 
 
 def _tables(path: Path) -> tuple[pandas.DataFrame, dict[str, Any]]:
