@@ -24,47 +24,44 @@ cohort:
     of: {table: {file: slides.csv, image: slide, patient: patient, labels: [texture]}}
     tile_um: 32
     microns_per_pixel: 1
-    most_tiles: 8
-checks: [unreadable, implausible_spacing, leaked_patients, image_quality]
+    most_tiles: 5
+checks: [unreadable, implausible_spacing, leaked_patients]
 split: {by: patient, stratify: texture, train: 0.5, tune: 0.25, test: 0.25}
-prepare: [STEP, zscore]
+prepare: [macenko, zscore]
 task: {classification: {label: texture, classes: [stripes, dots]}}
 network: {cnn: {channels: [8, 16]}}
 objective: cross_entropy
-train: {epochs: 4, batch_size: 8, optimizer: {adamw: {lr: 1e-2}}}
+train: {epochs: 3, batch_size: 8, optimizer: {adamw: {lr: 1e-2}}}
 evaluate: [roc]
 gates: [{at_least: {finding: roc, value: 0.9, bound: value}}]
 """
 
 
-def _mixed(rows: int = 512, columns: int = 640) -> np.ndarray:
+def _mixed(rows: int = 320, columns: int = 512) -> np.ndarray:
     """Dots on the left, stripes on the right."""
     array = stained(rows, columns, "stripes", 99)
     array[:, : columns // 2] = stained(rows, columns, "dots", 98)[:, : columns // 2]
     return array
 
 
-def _study(folder: Path, step: str) -> Path:
+def _study(folder: Path) -> Path:
     rows = ["slide,patient,texture"]
     for number in range(12):
         kind = ("dots", "stripes")[number % 2]
-        array = stained(256, 320, kind, number)
-        if number % 3 == 0:  # another laboratory's stain
-            array = np.clip(array * np.array([0.93, 1.0, 0.9]), 0, 255).astype(np.uint8)
+        array = stained(256, 320, kind, number, strength=1.3 if number % 3 == 0 else 1.0)  # of two laboratories
         name = f"slide{number:02d}" + ("" if number % 4 == 0 else ".tif")
         write = write_dicom if number % 4 == 0 else write_tiff
         write(folder / name, pyramid(array, 3))
         rows.append(f"{name},p{number},{kind}")
     (folder / "slides.csv").write_text("\n".join(rows) + "\n")
-    (folder / "recipe.yaml").write_text(_RECIPE.replace("STEP", step))
+    (folder / "recipe.yaml").write_text(_RECIPE)
     write_tiff(folder / "new.tif", pyramid(_mixed(), 4))
     return folder / "recipe.yaml"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["reinhard", "macenko"])
-def test_a_classifier_of_tiles_finds_the_half_that_is_of_its_class(tmp_path, capsys, step):
-    recipe = _study(tmp_path, step)
+def test_a_classifier_of_tiles_finds_the_half_that_is_of_its_class(tmp_path, capsys):
+    recipe = _study(tmp_path)
     run = api.run(recipe, out=tmp_path / "run")
     roles: dict[str, set] = {}
     for case in Cohort.read(run.folder / "cohort.parquet"):
@@ -87,13 +84,13 @@ def test_a_classifier_of_tiles_finds_the_half_that_is_of_its_class(tmp_path, cap
     ]
     assert main(command) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["class"] == "dots" and told["tiles"] > 60 and told["refused"] < 0.2 * told["tiles"]
+    assert told["class"] == "dots" and told["tiles"] > 40 and told["refused"] < 0.2 * told["tiles"]
     assert told["score"]["largest"] > 0.9 and 0.3 < told["score"]["mean"] < 0.7
     rows = list(csv.DictReader((out / "tiles.csv").open()))
     assert len(rows) == told["tiles"]
     for side, wanted in (("left", True), ("right", False)):
         inside = [
-            row for row in rows if (int(row["column"]) + 64 <= 320 if side == "left" else int(row["column"]) >= 320)
+            row for row in rows if (int(row["column"]) + 64 <= 256 if side == "left" else int(row["column"]) >= 256)
         ]
         said = [float(row["probability_dots"]) > 0.5 for row in inside if row["probability_dots"]]
         assert np.mean(np.array(said) == wanted) > 0.9

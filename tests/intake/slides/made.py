@@ -185,17 +185,21 @@ def write_huge(path: Path, side: int, share: float, tile: int = 256) -> None:
             link, size, factor = following, size // 4, factor * 4
 
 
-def stained(rows: int, columns: int, kind: str, seed: int = 0) -> np.ndarray:
-    """A section on white glass, of one of two textures: ``dots`` of dark nuclei, or ``stripes`` of fibres."""
+def stained(rows: int, columns: int, kind: str, seed: int = 0, strength: float = 1.0) -> np.ndarray:
+    """A section on white glass in haematoxylin and eosin, of one of two textures.
+
+    ``dots`` of dark nuclei, or ``stripes`` of fibres, by the law of Beer and Lambert; `strength` is the laboratory's.
+    """
     rng = np.random.default_rng(seed)
     down, along = np.mgrid[:rows, :columns]
     inside = ((down - rows / 2) / (rows * 0.4)) ** 2 + ((along - columns / 2) / (columns * 0.4)) ** 2 < 1
-    pink, purple = np.array([222, 160, 200]), np.array([110, 60, 140])
     if kind == "dots":
         shift = rng.integers(0, 12, 2)
         dark = ((down + shift[0]) % 12 - 6) ** 2 + ((along + shift[1]) % 12 - 6) ** 2 < 10
     else:
         dark = (down + along + rng.integers(0, 10)) % 10 < 3
-    array = np.where(dark[..., None], purple, pink) + rng.normal(0, 6, (rows, columns, 1))
+    dyes = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
+    amounts = np.where(dark[..., None], [1.1, 0.1], [0.03, 0.6]) * rng.uniform(0.6, 1.4, (rows, columns, 2))
+    array = 240 * np.exp(-strength * amounts @ (dyes / np.linalg.norm(dyes, axis=1, keepdims=True)))
     array[~inside] = 244
     return np.clip(np.rint(array), 0, 255).astype(np.uint8)

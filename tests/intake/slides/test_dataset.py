@@ -11,6 +11,7 @@ from preceptor.intake.cohort import build_cohort
 from preceptor.intake.read import open_case, read_image
 from preceptor.intake.slides import slide as module
 from preceptor.intake.split import split
+from preceptor.prepare.compose import prepare_sample
 from tests.intake.slides.made import pyramid, stained, write_dicom, write_tiff
 
 
@@ -107,3 +108,28 @@ def test_without_the_extra_the_recipe_says_so(study, monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="pathology"):
         _cohort(study)
+
+
+@pytest.mark.parametrize("step", ["macenko", "reinhard"])
+def test_stain_steps_bring_tiles_of_two_laboratories_together(tmp_path, step):
+    """Fitted on the tiles of one laboratory, and applied to those of both."""
+    pytest.importorskip("tiffslide")
+    for number, strength in enumerate((1.0, 1.0, 1.5)):
+        write_tiff(tmp_path / f"s{number}.tif", [stained(192, 192, "dots", number, strength)])
+    slides = {"of": {"folder": {"image": "*.tif", "keep_names": True}}, "tile_um": 32, "most_tiles": 2}
+    cohort = build_cohort(build("datasets", {"slides": slides}, root=tmp_path))
+    opened = {case.key: open_case(tmp_path, case) for case in cohort}
+    near = [sample for key, sample in opened.items() if not key.startswith("s2")]
+    far = [sample for key, sample in opened.items() if key.startswith("s2")]
+    transform = build("transforms", step)
+    transform = transform.with_state(transform.fit(iter(near)))
+
+    def colour(samples):
+        return np.mean([sample.reference.array.mean(axis=(1, 2)) for sample in samples], axis=0)
+
+    def prepared(samples):
+        return [prepare_sample(sample, [transform]) for sample in samples]
+
+    before = np.abs(colour(near) - colour(far)).max()
+    after = np.abs(colour(prepared(near)) - colour(prepared(far))).max()
+    assert before > 15 and after < before / 3
