@@ -13,7 +13,7 @@ from preceptor.core.slots import build
 from preceptor.maths.geometry import about_centre, flip_map, rotation
 from preceptor.maths.warps import control_points, field_at, spread
 from preceptor.prepare import compose as module
-from preceptor.prepare.compose import apply_spatial, compose, prepare_sample, resample_like, split_by_grid
+from preceptor.prepare.compose import apply_spatial, compose, naming, prepare_sample, resample_like, split_by_grid
 
 from .cases import dice, sample, volume
 
@@ -248,3 +248,17 @@ def test_an_applied_map_moves_what_it_says():
     given = sample(np.arange(12.0).reshape(3, 4))
     out = apply_spatial(given, Spatial(flip_map((3, 4), [1])))
     assert (out.images["view"].array[0] == given.images["view"].array[0][:, ::-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("prepare.range", "case a, prepare.range"),  # a short key stands in many words
+        ("", "case a"),
+        ("case a, augment.flip", "case a, augment.flip"),
+        ("case a", "case a"),
+        ("case ab, augment.flip", "case a, case ab, augment.flip"),
+    ],
+)
+def test_an_error_names_the_case_once(where, expected):
+    assert naming(PrepareError("it does not fit", where=where), "a").problem.where == expected

@@ -71,7 +71,7 @@ def _joined(parts: Sequence[Sample]) -> dict[str, Image]:
 def naming(error: PreceptorError, key: str) -> PreceptorError:
     """The same error with the case's key in its place, if it is not there yet."""
     problem = error.problem
-    if key in problem.where:
+    if problem.where == f"case {key}" or problem.where.startswith(f"case {key}, "):
         return error
     where = f"case {key}, {problem.where}" if problem.where else f"case {key}"
     kind = type(error) if isinstance(error, PrepareError) else PrepareError
