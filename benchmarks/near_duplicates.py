@@ -11,6 +11,7 @@ of the pictures and started again. Reading, keeping what was seen, indexing and 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
@@ -90,9 +91,11 @@ def main() -> None:
         disk = sum(path.stat().st_size for path in keep.rglob("*") if path.is_file()) / 2**20
     pairs = {(int(pair.first), int(pair.second)) for pair in found.pairs}
     meant = {(source, place) for place, source in copies.items()}
+    spent = os.times().user + os.times().system
     sys.stdout.write(
         f"{number:,} pictures: looked at in {marks['seen'] - begun:.0f} s, indexed and compared in "
         f"{ended - marks['seen']:.0f} s; {len(meant & pairs)} of {len(meant)} copies found, {len(pairs - meant)} others; "
+        f"{spent:.0f} s of one core with drawing them; "
         f"peak memory {before:.0f} MiB with the cohort alone, {marks.get('peak', before):.0f} when stopped, "
         f"{peak_mib():.0f} in the end; {disk:.0f} MiB on disk\n"
     )

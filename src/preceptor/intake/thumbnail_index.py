@@ -236,7 +236,12 @@ def search(
 
 
 def _block(pictures: np.ndarray, first: int) -> np.ndarray:
-    return np.asarray(pictures[first : first + _BLOCK], dtype=np.float32)
+    """``(picture, slice, 32, 32)``, read and not mapped: what was mapped once stays in the process's memory."""
+    part = pictures[first : first + _BLOCK]
+    if isinstance(pictures, np.memmap):
+        size, offset = part.size, pictures.offset + first * pictures[0].nbytes
+        part = np.fromfile(str(pictures.filename), pictures.dtype, size, offset=offset).reshape(part.shape)
+    return np.asarray(part, dtype=np.float32)
 
 
 def _waves() -> np.ndarray:
@@ -259,15 +264,13 @@ def _close(
     earlier: np.ndarray, later: np.ndarray, same_picture: float, diagonal: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Places of the pairs that may correlate beyond the threshold, with one sign or the other."""
-    for sign in (1, -1):
-        signed = sign * earlier
-        signed[:, -1] = earlier[:, -1]
-        bound = signed @ later.T > same_picture - 1e-3  # half-precision rounding
-        if diagonal:
-            bound = np.triu(bound, 1)
-        one, other = np.nonzero(bound)
-        for part in range(0, len(one), _BLOCK):
-            yield one[part : part + _BLOCK], other[part : part + _BLOCK]
+    bound = np.abs(earlier[:, :-1] @ later[:, :-1].T)
+    bound += np.multiply.outer(earlier[:, -1], later[:, -1])
+    one, other = np.divmod(np.flatnonzero(bound > same_picture - 1e-3), bound.shape[1])  # half-precision rounding
+    if diagonal:
+        one, other = one[one < other], other[one < other]
+    for part in range(0, len(one), _BLOCK):
+        yield one[part : part + _BLOCK], other[part : part + _BLOCK]
 
 
 def _judged(
