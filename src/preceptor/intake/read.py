@@ -36,6 +36,10 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
     """
     name, _, member = source.partition("::")
     path = Path(root) / name
+    if member.startswith("tile=") and is_label and path.is_file():
+        from .annotations.tile_masks import read_tile_mask
+
+        return read_tile_mask(path, member)
     if member.startswith("tile=") and not is_label and path.exists():
         from .slides.tile_source import read_tile_source
 

@@ -52,10 +52,8 @@ def test_the_mask_lies_where_the_outlined_tissue_does(microns, study):
     seen = {}
     for patient, label in (("p1", "tumour"), ("p2", "_0")):
         cohort = _cohort(study, {label: 3}, microns_per_pixel=microns, overlap=0.3)
-        for case in cohort:
+        for case in [case for case in cohort if case.patient == patient][:24]:
             opened = open_case(study, case)
-            if case.patient != patient:
-                continue
             image, mask = opened.reference, opened.masks["label"]
             assert np.allclose(image.affine_mm, mask.affine_mm) and mask.shape == image.shape
             dark = image.array.mean(0) < 135

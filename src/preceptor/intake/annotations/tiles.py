@@ -73,13 +73,15 @@ class TilePainter:
         self._lows = np.array([area.low for area in self._areas]).reshape(-1, 2)
         self._highs = np.array([area.high for area in self._areas]).reshape(-1, 2)
 
-    def paint(self, corner: Sequence[float], size: Sequence[int], downsample: float = 1.0) -> np.ndarray:
+    def paint(
+        self, corner: Sequence[float], size: Sequence[int], downsample: float | Sequence[float] = 1.0
+    ) -> np.ndarray:
         """The mask of one tile: a pixel has the value of the outline that holds its middle.
 
         Args:
             corner: Outer corner of the tile's first pixel in pixels of the full resolution, x and y.
             size: Pixels of the tile along x and y, at its own level.
-            downsample: Pixels of the full resolution to one of the level's.
+            downsample: Pixels of the full resolution to one of the level's; one number, or along x and y.
 
         Returns:
             ``(x, y)`` uint8; 0 where nothing was drawn.
@@ -87,10 +89,11 @@ class TilePainter:
         Raises:
             ValueError: The downsampling is not positive.
         """
-        if not downsample > 0:
+        step = np.broadcast_to(np.asarray(downsample, dtype=float), 2)
+        if not (step > 0).all():
             raise ValueError(f"a level can't be downsampled by {downsample}")
         start = np.asarray(corner, dtype=float)
-        end = start + np.asarray(size) * downsample
+        end = start + np.asarray(size) * step
         painted = np.zeros(tuple(size), dtype=np.uint8)
         # Whole numbers are middles of pixels here, while corners are edges: half a pixel lies between them.
         meets = ((self._lows + 0.5 < end) & (self._highs + 0.5 > start)).all(axis=1)
@@ -98,7 +101,7 @@ class TilePainter:
             area = self._areas[number]
             inside = np.zeros(tuple(size), dtype=bool)
             for how, ring in area.rings:
-                covered = _covered((ring + 0.5 - start) / downsample - 0.5, size)
+                covered = _covered((ring + 0.5 - start) / step - 0.5, size)
                 if covered is not None:
                     inside = inside | covered if how == "add" else inside & ~covered
             painted[inside] = area.value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,9 +14,11 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from preceptor.core.cohort import Case
 from preceptor.core.errors import CohortError, PrepareError
+from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Dataset, Nested
 from preceptor.core.slots import build
-from preceptor.intake.slides.slide import open_slide
+from preceptor.intake.annotations.tile_masks import tile_mask_source
+from preceptor.intake.slides.slide import Slide, open_slide
 from preceptor.intake.slides.tile_source import tile_source
 from preceptor.intake.slides.tiles import Plan, Tiling, plan_tiles
 from preceptor.intake.slides.tissue import find_tissue
@@ -37,6 +40,9 @@ class Slides:
         least_tissue: Share of a tile that is tissue, at least.
         most_tiles: Of one slide; where there are more, so many are taken, evenly spread. None for all.
         tissue_by: ``grey`` counts what is darker as tissue, ``saturation`` what is more coloured.
+        outlines: ``{label: value}`` of what was outlined on the slides, in the order it is painted, for a mask ``label`` of each
+            tile. The field ``annotation`` of a slide names its file (ASAP's XML, GeoJSON), seen as its image is; a slide without
+            one has no mask.
         slide_microns: Microns per pixel of the slides' finest level, where the files do not say or say something wrong.
 
     Returns (``cases``): One `Case` a tile, slide by slide and row by row. Its fields are the slide's, and ``slide`` (its key),
@@ -62,6 +68,7 @@ class Slides:
         least_tissue: Annotated[float, Ge(0), Le(1)] = 0.5,
         most_tiles: Annotated[int, Ge(1)] | None = None,
         tissue_by: Literal["grey", "saturation"] = "grey",
+        outlines: dict[str, Annotated[int, Ge(0), Le(255)]] | None = None,
         slide_microns: Annotated[float, Gt(0)] | None = None,
         root: Path = Path(),
     ) -> None:
@@ -72,6 +79,7 @@ class Slides:
         self.least_tissue = least_tissue
         self.most_tiles = most_tiles
         self.tissue_by: Literal["grey", "saturation"] = tissue_by
+        self.outlines = outlines
         self.slide_microns = slide_microns
         self.root = Path(root)
         self._dataset: Dataset = build("datasets", of, root=self.root)
@@ -108,12 +116,13 @@ class Slides:
         given, taken, slides = 0, 0, 0
         for slide in self._dataset.cases():
             plan = self._plan(slide)
+            masks = self._masks(slide, plan)
             if isinstance(plan, str):
                 left[plan] = left.get(plan, 0) + 1
                 continue
             chosen = self._chosen(len(plan))
             given, taken, slides = given + len(plan), taken + len(chosen), slides + 1
-            yield from (self._tile(slide, plan, int(number)) for number in chosen)
+            yield from (self._tile(slide, plan, int(number), masks) for number in chosen)
         self.exclusions = [*getattr(self._dataset, "exclusions", ()), *left.items()]
         size = f"{taken} tiles of {self.tile_um:g} um from {slides} slides, in pixels of {self.microns_per_pixel:g} um"
         more = f"; {given - taken} more have tissue and are not used" if given > taken else ""
@@ -143,7 +152,18 @@ class Slides:
         most = number if self.most_tiles is None else min(self.most_tiles, number)
         return np.linspace(0, number - 1, most).round().astype(int) if most > 1 else np.arange(most)
 
-    def _tile(self, slide: Case, plan: Plan, number: int) -> Case:
+    def _masks(self, slide: Case, plan: Plan | str) -> Callable[[tuple[int, int]], dict[str, str]]:
+        """Where the mask of a tile lies, by its corner."""
+        outlines = slide.fields.get("annotation")
+        if self.outlines is None or is_missing(outlines) or isinstance(plan, str):
+            return lambda corner: {}
+        with open_slide(self.cohort_root / next(iter(slide.images.values())), self.slide_microns) as opened:
+            return partial(self._mask, str(outlines), opened)
+
+    def _mask(self, outlines: str, slide: Slide, corner: tuple[int, int]) -> dict[str, str]:
+        return {"label": tile_mask_source(outlines, slide, corner, self._tiling, self.outlines or {})}
+
+    def _tile(self, slide: Case, plan: Plan, number: int, masks: Callable[[tuple[int, int]], dict[str, str]]) -> Case:
         row, column = (int(each) for each in plan.corners[number])
         view, source = next(iter(slide.images.items()))
         place = {"tile_row": row, "tile_column": column, "tissue": round(float(plan.tissue[number]), 4)}
@@ -151,7 +171,7 @@ class Slides:
             slide,
             key=f"{slide.key}-r{row}c{column}",
             images={view: tile_source(source, (row, column), self._tiling, self.slide_microns)},
-            masks={},
+            masks=masks((row, column)),
             group=slide.group or (slide.key if slide.patient is None else None),
             fields={**slide.fields, "slide": slide.key, **place},
         )
