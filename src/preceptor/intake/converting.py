@@ -12,7 +12,7 @@ import numpy as np
 from preceptor.core.errors import PrepareError, Problem
 from preceptor.core.image import Image
 
-from .read import read_image
+from .door import read_apart
 from .scanning import Row, read_part, scan
 from .tables import write_rows
 from .write import write_image
@@ -73,7 +73,7 @@ def _converted(row: Row, root: Path, out: Path, is_tilted: bool) -> Row:
         if is_tilted:
             image = read_part(root, f"{row.series}{f'.{number}' if number else ''}", untilt=True)
         else:
-            image = read_image(root, row.source)
+            image = read_apart(root, row.source)
         write_image(out / name, _with_time_step(image))
     except PrepareError as error:
         problem: Problem = error.problem

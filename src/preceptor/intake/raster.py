@@ -63,7 +63,7 @@ def read_picture(path: Path, *, is_label: bool = False) -> Image:
                 shown = shown.convert("RGBA" if "transparency" in picture.info else "RGB")
                 meta["palette"] = "looked up"
             array, mode = np.asarray(shown), shown.mode
-    except PrepareError:
+    except (PrepareError, MemoryError):
         raise
     except Pillow.DecompressionBombError as error:
         raise PrepareError(

@@ -12,11 +12,14 @@ from preceptor.core.cohort import Case, Sample
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import Image
 
-_NIFTI_STARTS = tuple(length.to_bytes(4, order) for length in (348, 540) for order in ("little", "big"))
+#: How a NIfTI file begins: the length of its header, in either byte order.
+NIFTI_STARTS = tuple(length.to_bytes(4, order) for length in (348, 540) for order in ("little", "big"))
 
 
 def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
-    """Read one image in the geometry it came in.
+    """Read one image in the geometry it came in, in this process.
+
+    What others wrote is read through `preceptor.intake.door.read_apart`, which runs this apart, within limits.
 
     Args:
         root: Folder that the source is relative to.
@@ -107,7 +110,7 @@ def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
 
         _no_member(member, path)
         return read_file(path, is_label=is_label)
-    if start.startswith(b"\x1f\x8b") or start[:4] in _NIFTI_STARTS:
+    if start.startswith(b"\x1f\x8b") or start[:4] in NIFTI_STARTS:
         from .nifti import read_nifti
 
         return read_nifti(path, member=member, is_label=is_label)
@@ -190,8 +193,10 @@ def _places(
 
 
 def _read(root: Path, case: Case, name: str, source: str, is_label: bool) -> Image:
+    from .door import read_apart
+
     try:
-        return read_image(root, source, is_label=is_label)
+        return read_apart(root, source, is_label=is_label)
     except PrepareError as error:
         kind = "mask" if is_label else "view"
         raise _placed(error, f"case {case.key}, {kind} {name} ({error.problem.where})") from error

@@ -62,7 +62,7 @@ def read_tiff(path: Path, *, member: str | None = None, is_label: bool = False) 
             if page.extrasamples and axes.endswith("S") and array.shape[-1] in (2, 4):
                 array = without_alpha(array, meta, path)
                 axes = axes[: array.ndim]
-    except PrepareError:
+    except (PrepareError, MemoryError):
         raise
     except Exception as error:  # the parser raises whatever a damaged tag leads to
         raise damaged(path) from error

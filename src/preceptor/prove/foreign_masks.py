@@ -11,7 +11,7 @@ import pandas
 
 from preceptor.core.errors import CohortError, safe_name
 from preceptor.core.evidence import Predictions, Question
-from preceptor.intake.read import read_image
+from preceptor.intake.door import read_apart
 
 #: What a file may end with, longest first: the rest of its name is the case.
 _ENDINGS = (
@@ -124,7 +124,7 @@ def _found(folder: Path, truths: Mapping[str, str]) -> dict[str, int]:
     """The values other than 0 in the truths, named after themselves; "structure" where there is one."""
     values: set[int] = set()
     for name in truths.values():
-        values |= {int(each) for each in np.unique(read_image(folder, name, is_label=True).array)}
+        values |= {int(each) for each in np.unique(read_apart(folder, name, is_label=True).array)}
         if len(values) > _MOST_STRUCTURES:
             raise CohortError(
                 f"the truths hold more than {_MOST_STRUCTURES} values",

@@ -12,7 +12,7 @@ import numpy as np
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions, Question
 from preceptor.core.image import Image
-from preceptor.intake.read import read_image
+from preceptor.intake.door import read_apart
 
 #: Affines this close (millimetres, anywhere in the image) are the same grid: file formats round to float32.
 _SAME_GRID_MM = 1e-3
@@ -96,7 +96,7 @@ def image_pairs(predictions: Predictions, *, objects: bool = False) -> Iterator[
             )
         region = None
         if _is_path(record.get("region_path")):
-            mask = read_image(predictions.folder, record["region_path"], is_label=True)
+            mask = read_apart(predictions.folder, record["region_path"], is_label=True)
             inside = mask.array if _same_grid(truth, mask) else _brought(mask, truth, nearest=True)
             region = inside[0] > 0
         yield ImagePair(row, record["key"], truth.array, array, region, resampled)
@@ -144,8 +144,8 @@ def _pair(row: int, record: dict[str, Any], question: Question, folder: Path) ->
 
 def _on_one_grid(record: dict[str, Any], folder: Path, *, is_label: bool) -> tuple[Image, np.ndarray, bool]:
     """The truth, the answer's array on its grid, and whether it lay on another."""
-    truth = read_image(folder, record["truth_path"], is_label=is_label)
-    answer = read_image(folder, record["answer"], is_label=is_label)
+    truth = read_apart(folder, record["truth_path"], is_label=is_label)
+    answer = read_apart(folder, record["answer"], is_label=is_label)
     if _same_grid(truth, answer):
         return truth, answer.array, False
     return truth, _brought(answer, truth, nearest=is_label), True

@@ -11,9 +11,9 @@ from preceptor.core.errors import RecipeError, safe_name
 from preceptor.core.files import write_aside
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from preceptor.core.parquet import read_parquet
+from preceptor.intake.door import read_apart
 from preceptor.intake.guard import guarded
 from preceptor.intake.naming import case_key
-from preceptor.intake.read import read_image
 from preceptor.intake.write import write_image
 
 from .asap import read_asap, write_asap
@@ -71,7 +71,7 @@ def _read_dicom(path: Path, image: Path | None) -> Annotations:
     from .dicom_seg import read_segmentation
     from .rtstruct import STRUCTURE_SET, read_structures
 
-    like = None if image is None else read_image(image.parent, image.name)
+    like = None if image is None else read_apart(image.parent, image.name)
     with guarded(path):
         kind = str(dcmread(path, stop_before_pixels=True).get("SOPClassUID", ""))
     if kind != STRUCTURE_SET:

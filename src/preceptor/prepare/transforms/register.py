@@ -83,10 +83,10 @@ class Register:
         """The atlas itself, so that a bundle holds it and needs no file. Nothing is learnt from the cases."""
         if self.atlas is None:
             return {}
-        from preceptor.intake.read import read_image
+        from preceptor.intake.door import read_apart
 
         path = Path(self.atlas) if self.root is None else self.root / self.atlas
-        image = read_image(path.parent, path.name)
+        image = read_apart(path.parent, path.name)
         return {"atlas": image.array[:1].astype(np.float32), "affine_mm": image.affine_mm}
 
     def with_state(self, state: Mapping[str, Any]) -> Register:

@@ -123,12 +123,12 @@ class SkullStrip:
         """The atlas and its mask, or the model, so that a bundle needs no file. Nothing is learnt from the cases."""
         if self.model is not None:
             return {"model": np.frombuffer(self._path(self.model).read_bytes(), dtype=np.uint8).copy()}
-        from preceptor.intake.read import read_image
+        from preceptor.intake.door import read_apart
 
         assert self.atlas is not None and self.mask is not None  # or a model
         paths = self._path(self.atlas), self._path(self.mask)
-        head = read_image(paths[0].parent, paths[0].name)
-        brain = read_image(paths[1].parent, paths[1].name, is_label=True)
+        head = read_apart(paths[0].parent, paths[0].name)
+        brain = read_apart(paths[1].parent, paths[1].name, is_label=True)
         if not on_one_grid(head, brain):
             raise PrepareError(
                 "the atlas and its mask lie on different grids",

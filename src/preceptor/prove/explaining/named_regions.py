@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from preceptor.core.errors import CohortError, PreceptorError, RecipeError, safe_name
-from preceptor.intake.read import read_image
+from preceptor.intake.door import read_apart
 from preceptor.prove.explaining.serial_occlusion import AtlasRegion, BoxRegion, MaskRegion, Region
 
 _EXPECTED = (
@@ -106,7 +106,7 @@ def _boxes(path: Path) -> BoxRegion:
 
 def _atlas(path: Path, values: tuple[int, ...] | None, margin_voxels: int) -> AtlasRegion:
     try:
-        return AtlasRegion(read_image(path.parent, path.name, is_label=True), values, margin_voxels)
+        return AtlasRegion(read_apart(path.parent, path.name, is_label=True), values, margin_voxels)
     except PreceptorError as error:
         raise RecipeError(
             "the atlas can't be read",

@@ -211,12 +211,12 @@ def _maps(
     case: Case, row: Mapping[str, Any], record: Record, image: Image
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Truth and answer as class indices on the image's grid; None where a map is missing."""
-    from preceptor.intake.read import read_image
+    from preceptor.intake.door import read_apart
 
     def indices(path: Any) -> np.ndarray | None:
         if not isinstance(path, str) or not path:
             return None
-        return _indices(read_image(record.folder, path, is_label=True), image, record.question)
+        return _indices(read_apart(record.folder, path, is_label=True), image, record.question)
 
     return indices(row.get("truth_path")), indices(row.get("answer"))
 
