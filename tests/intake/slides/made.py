@@ -199,7 +199,7 @@ def stained(rows: int, columns: int, kind: str, seed: int = 0, strength: float =
     else:
         dark = (down + along + rng.integers(0, 10)) % 10 < 3
     dyes = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
-    amounts = np.where(dark[..., None], [1.1, 0.1], [0.03, 0.6]) * rng.uniform(0.6, 1.4, (rows, columns, 2))
+    amounts = np.where(dark[..., None], [1.3, 0.15], [0.2, 0.9]) * rng.uniform(0.7, 1.3, (rows, columns, 2))
     array = 240 * np.exp(-strength * amounts @ (dyes / np.linalg.norm(dyes, axis=1, keepdims=True)))
     array[~inside] = 244
     return np.clip(np.rint(array), 0, 255).astype(np.uint8)

@@ -116,7 +116,7 @@ def test_stain_steps_bring_tiles_of_two_laboratories_together(tmp_path, step):
     pytest.importorskip("tiffslide")
     for number, strength in enumerate((1.0, 1.0, 1.5)):
         write_tiff(tmp_path / f"s{number}.tif", [stained(192, 192, "dots", number, strength)])
-    slides = {"of": {"folder": {"image": "*.tif", "keep_names": True}}, "tile_um": 32, "most_tiles": 2}
+    slides = {"of": {"folder": {"image": "*.tif", "keep_names": True}}, "tile_um": 32, "least_tissue": 0.95, "most_tiles": 2}
     cohort = build_cohort(build("datasets", {"slides": slides}, root=tmp_path))
     opened = {case.key: open_case(tmp_path, case) for case in cohort}
     near = [sample for key, sample in opened.items() if not key.startswith("s2")]
