@@ -207,6 +207,7 @@ def deidentify(
     again: bool = False,
     fresh: bool = False,
     relink: str | Path | None = None,
+    review: str | Path | None = None,
     tell: Callable[[Any], None] | None = None,
 ) -> Report:
     """Write every file of a folder anew without its patient, or refuse it; see `preceptor.intake.deidentify.folder`.
@@ -222,6 +223,7 @@ def deidentify(
         again: Also take files that say they are de-identified already.
         fresh: Start anew where a batch lies.
         relink: CSV to write that tells who is behind each pseudonym.
+        review: HTML to write that lists what a person has to look at, series by series.
         tell: Called with each file's outcome.
 
     Raises:
@@ -231,13 +233,17 @@ def deidentify(
     from .intake.deidentify.folder import deidentify_folder
     from .intake.deidentify.profile import Settings
     from .intake.deidentify.relinking import write_relinking_table
+    from .intake.deidentify.review import write_series_sheet
     from .intake.unpacking import unpacked
 
     settings = Settings(profile, tuple(retain), tuple(keep), again)
     with unpacked(Path(source)) as place:
         if relink is not None:
             write_relinking_table(place, Path(key), Path(relink), out=Path(out))
-        return deidentify_folder(place, Path(out), settings, Path(key), workers=workers, fresh=fresh, tell=tell)
+        report = deidentify_folder(place, Path(out), settings, Path(key), workers=workers, fresh=fresh, tell=tell)
+    if review is not None:
+        write_series_sheet(report.series, Path(review))
+    return report
 
 
 def audit_phi(

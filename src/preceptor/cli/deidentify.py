@@ -22,6 +22,7 @@ def deidentify(
     again: Annotated[bool, Parameter(negative="")] = False,
     fresh: Annotated[bool, Parameter(negative="")] = False,
     relink: Path | None = None,
+    review: Path | None = None,
     as_json: console.Json = False,
 ) -> int:
     """Write every file of a folder anew without its patient (DICOM PS3.15), or refuse it.
@@ -52,6 +53,9 @@ def deidentify(
         Start anew where a batch lies.
     relink
         Write a CSV that tells who is behind each pseudonym, for those who may know; never inside OUT.
+    review
+        Write an HTML sheet of what a person has to look at, series by series: pixels that nobody searched for writing,
+        faces that could be rebuilt. It shows pseudonyms alone.
     """
     from preceptor import api
 
@@ -67,6 +71,7 @@ def deidentify(
         again=again,
         fresh=fresh,
         relink=relink,
+        review=review,
         tell=tell,
     )
     states = ", ".join(f"{number} {state}" for state, number in sorted(report.states.items()))
@@ -77,4 +82,11 @@ def deidentify(
         console.result(sentence, report.to_json(), as_json)
     else:
         console.say(sentence)
+        if report.not_searched:
+            wanted = "" if "pixel-data" in retain else " (--retain pixel-data does)"
+            console.say(f"in {report.not_searched} images nobody searched the pixels for writing{wanted}")
+        console.say(f"review: {review}" if review else "next: --review sheet.html lists what to look at")
+        console.say(
+            f"next: `preceptor audit-phi {out} --known TABLE.csv` searches it for what you know of the patients"
+        )
     return 3 if report.refused else 0

@@ -13,16 +13,21 @@ from preceptor.core.errors import PrepareError
 
 from ..limits import check_ratio
 from .elements import Coding, Element, encode, read_elements
+from .faces import face_flag
 from .marking import IDENTITY_REMOVED, marks
 from .profile import Settings
 from .pseudonyms import STANDARD_ROOT, Key
 from .rewriting import Rewriting
 from .table import required_types
+from .wording import is_code_string
 
 _META = Coding(implicit=False, little=True)
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _IMAGE_TYPE, _LABEL_IN_IMAGE = 0x00080008, 0x00480010
+_MODALITY, _PIXELS, _THICKNESS, _REGION, _CODE_MEANING = 0x00080060, 0x7FE00010, 0x00180050, 0x00082218, 0x00080104
+#: Body part, descriptions of study and series, protocol.
+_PARTS_OF_THE_BODY = (0x00180015, 0x00081030, 0x0008103E, 0x00181030)
 _IMPLICIT, _BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104."
@@ -51,12 +56,14 @@ class Cleaned:
         place: Folders and name, without anything of the original's.
         counts: How often each rule was applied.
         flags: What a person should look at, such as a face that could be rebuilt.
+        shows: What its pixels are of, such as ``CT``; empty where it has none.
     """
 
     content: bytes
     place: str
     counts: Counter[str]
     flags: tuple[str, ...] = field(default=())
+    shows: str = ""
 
 
 def is_dicom(data: bytes) -> bool:
@@ -131,7 +138,9 @@ def _cleaned(data: bytes, settings: Settings, key: Key, pixels_cleaned: bool) ->
         body = packer.compress(body) + packer.flush()
         body += b"\0" * (len(body) % 2)
     content = b"".join((bytes(128), b"DICM", _new_meta(kind, instance, syntax), body))
-    return Cleaned(content, _place(file, settings, key, instance), file.counts, _flags(file))
+    shows = (file.text(_MODALITY) or "unknown") if any(each.tag == _PIXELS for each in file.elements) else ""
+    shows = shows if is_code_string(shows.encode("latin-1")) else "unknown"
+    return Cleaned(content, _place(file, settings, key, instance), file.counts, _flags(file) if shows else (), shows)
 
 
 def _meta(data: bytes) -> tuple[list[Element], int]:
@@ -236,17 +245,39 @@ def _place(file: Rewriting, settings: Settings, key: Key, instance: str) -> str:
 
 
 def _flags(file: Rewriting) -> tuple[str, ...]:
-    found = []
-    region = (file.text(0x00180015) + " " + file.text(0x00081030) + " " + file.text(0x0008103E)).lower()
-    if file.text(0x00080060) in ("CT", "MR", "PT") and any(
-        word in region for word in ("head", "brain", "face", "neck", "skull", "sinus", "kopf", "cranium", "orbit")
-    ):
-        found.append("a face may be rebuilt from it")
+    modality = file.text(_MODALITY)
+    words = " ".join(file.text(tag) for tag in _PARTS_OF_THE_BODY) if modality in ("CT", "MR", "PT") else ""
+    face = face_flag(modality, f"{words} {_nested(file, _CODE_MEANING, within=_REGION)}", _thickness_mm(file))
+    found = [face] if face else []
     if file.text(0x00280301).upper() == "YES":
         found.append("says that text is burned in")
-    elif file.text(0x00080060) in ("US", "SC", "OT", "XA", "RF", "ES") and file.text(0x00280301).upper() != "NO":
+    elif modality in ("US", "SC", "OT", "XA", "RF", "ES") and file.text(0x00280301).upper() != "NO":
         found.append("of a kind that often carries burned-in text")
     return tuple(found)
+
+
+def _nested(file: Rewriting, tag: int, within: int | None = None) -> str:
+    """The first value of an attribute at any depth, or in the first item of a sequence alone."""
+
+    def found(elements: list[Element], inside: bool) -> str:
+        for each in elements:
+            if each.tag == tag and inside:
+                return file.value_of(each)
+            for item in each.items or ():
+                value = found(item, inside or each.tag == within)
+                if value:
+                    return value
+        return ""
+
+    return found(list(file.elements), within is None)
+
+
+def _thickness_mm(file: Rewriting) -> float | None:
+    """Of a slice; in enhanced files it stands in a sequence of the first frame."""
+    try:
+        return float(_nested(file, _THICKNESS)) or None
+    except ValueError:
+        return None
 
 
 def _refused(what: str, expected: str, code: str) -> PrepareError:

@@ -26,6 +26,7 @@ from .nifti import clean_nifti, is_nifti
 from .pixels import with_clean_pixels
 from .profile import Settings
 from .pseudonyms import Key
+from .review import SeriesReview, series_to_review
 from .sidecar import clean_sidecar
 from .slides.cleaning import CleanedSlide, clean_slide
 from .slides.directories import is_tiff
@@ -76,6 +77,7 @@ class Report:
         refused: The files that were refused.
         flagged: The files that a person should look at.
         patients: How many pseudonyms the folder holds.
+        series: What a person has to look at, folder by folder.
     """
 
     folder: Path
@@ -84,6 +86,12 @@ class Report:
     refused: list[Outcome] = field(default_factory=list)
     flagged: list[Outcome] = field(default_factory=list)
     patients: int = 0
+    series: list[SeriesReview] = field(default_factory=list)
+
+    @property
+    def not_searched(self) -> int:
+        """Images whose pixels nobody searched for writing."""
+        return sum(each.not_searched for each in self.series)
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON, without names and values."""
@@ -92,6 +100,8 @@ class Report:
             "files": dict(self.states),
             "actions": dict(self.actions),
             "patients": self.patients,
+            "not_searched": self.not_searched,
+            "review": [each.to_json() for each in self.series if each.is_open],
             "refused": [{"number": each.number, "file": each.shown, "code": each.code} for each in self.refused],
             "flagged": [
                 {"number": each.number, "place": each.place, "flags": list(each.flags)} for each in self.flagged
@@ -159,7 +169,8 @@ def deidentify_folder(
     finally:
         manifest.close()
     shutil.rmtree(parts)
-    report.patients = sum(each.is_dir() for each in out.iterdir())
+    report.patients = sum(each.is_dir() and not each.name.startswith("folder-") for each in out.iterdir())
+    report.series = series_to_review(manifest.done.values())
     return report
 
 
@@ -253,6 +264,7 @@ def _clean_one(
         "sha256_out": hashlib.sha256(made.content).hexdigest(),
         "actions": dict(made.counts),
         "flags": list(made.flags),
+        "shows": made.shows,
         **({"pixels": findings} if findings else {}),
     }
 
@@ -273,6 +285,7 @@ def _clean_from_file(path: Path, start: bytes, part: Path, place: str) -> dict[s
         "sha256_out": digest_file(part),
         "actions": dict(made.counts),
         "flags": list(made.flags),
+        "shows": "slide" if kind is None else "clip",
     }
 
 

@@ -12,6 +12,7 @@ from preceptor.core.errors import PrepareError
 
 from ..limits import check_ratio, inflated
 from .dicom import Cleaned
+from .faces import volume_face_flag
 
 #: Fields that hold text: ``{size of the header: (name, first byte, bytes)}``.
 #:
@@ -69,7 +70,17 @@ def clean_nifti(data: bytes, place: str) -> Cleaned:
     if packed:
         packer = zlib.compressobj(6, wbits=31)  # writes no name and no time
         content = packer.compress(content) + packer.flush()
-    return Cleaned(content, place + (".nii.gz" if packed else ".nii"), counts)
+    flag = _face_flag(whole)
+    return Cleaned(content, place + (".nii.gz" if packed else ".nii"), counts, (flag,) if flag else (), "NIfTI")
+
+
+def _face_flag(whole: bytes) -> str:
+    size, order = _header(whole)
+    shape = struct.unpack_from(f"{order}3h", whole, 42) if size == 348 else struct.unpack_from(f"{order}3q", whole, 24)
+    spacing = (
+        struct.unpack_from(f"{order}3f", whole, 80) if size == 348 else struct.unpack_from(f"{order}3d", whole, 112)
+    )
+    return volume_face_flag(shape, tuple(abs(each) for each in spacing))
 
 
 def _cleaned(whole: bytes, counts: Counter[str]) -> bytes:

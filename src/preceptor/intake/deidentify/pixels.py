@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,4 +45,4 @@ def with_clean_pixels(data: bytes, path: Path, settings: Settings, key: Key) -> 
     made = clean_dicom(out.getvalue(), settings, key, safe_name(path), pixels_cleaned=True)
     flags = [*made.flags, *(["pixels to review"] if findings.needs_review else [])]
     flags = [each for each in flags if "burned" not in each]
-    return Cleaned(made.content, made.place, made.counts, tuple(flags)), findings.to_json()
+    return replace(made, flags=tuple(flags)), findings.to_json()

@@ -82,8 +82,12 @@ class Rewriting:
         """A value of the outermost data set, bytes for characters; empty where it is not there."""
         for each in self.elements:
             if each.tag == tag:
-                return self._value(each).decode("latin-1").strip(" \0")
+                return self.value_of(each)
         return ""
+
+    def value_of(self, element: Element) -> str:
+        """An element's value, bytes for characters."""
+        return self._value(element).decode("latin-1").strip(" \0")
 
     def written(self, coding: Coding) -> list[tuple[int, bytes]]:
         """The elements that stay, by tag."""
