@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK
 
 from preceptor.core.errors import CohortError
 from preceptor.core.slots import build
@@ -156,6 +157,11 @@ def prostatex(tmp_path):
             place.mkdir(parents=True)
             about = {"patient": patient, "study": "1", "series": told, "site": "none", "sex": "M", "age": 60}
             write_mr_series(place, np.arange(60, dtype=np.uint16).reshape(4, 5, 3), np.diag([1.0, 1, 2, 1]), about)
+    maps = tmp_path / "ProstateXKtrains-train-fixed" / "ProstateX-0003"
+    maps.mkdir(parents=True)
+    ktrans = SimpleITK.GetImageFromArray(np.arange(60, dtype=np.float32).reshape(3, 5, 4))
+    ktrans.SetSpacing((1.5, 1.5, 4.0))
+    SimpleITK.WriteImage(ktrans, str(maps / "ProstateX-0003-Ktrans.mhd"), True)
     return tmp_path
 
 
@@ -167,7 +173,9 @@ def test_prostatex(tmp_path):
         ("ProstateX-0003-1", "ProstateX-0003", 0, "train"),
         ("ProstateX-0204-1", "ProstateX-0204", None, "test"),
     ]
-    assert [list(case.images) for case in cohort] == [["t2", "adc"]] * 2 + [["t2", "high_b"], ["t2"]]
+    assert [list(case.images) for case in cohort] == [["t2", "adc"]] * 2 + [["t2", "high_b", "ktrans"], ["t2"]]
+    opened = open_case(cohort.root, cohort["ProstateX-0003-1"])
+    assert opened.images["ktrans"].array[0, 3, 4, 2] == 59 and opened.images["ktrans"].spacing_mm == (1.5, 1.5, 4.0)
     assert [case.fields["zone"] for case in cohort] == [
         "peripheral",
         "anterior_stroma",

@@ -12,6 +12,8 @@ from preceptor.core.cohort import Case, Sample
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import Image
 
+from .metaimage import looks_like_metaimage
+
 #: How a NIfTI file begins: the length of its header, in either byte order.
 NIFTI_STARTS = tuple(length.to_bytes(4, order) for length in (348, 540) for order in ("little", "big"))
 
@@ -114,6 +116,11 @@ def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
         from .nifti import read_nifti
 
         return read_nifti(path, member=member, is_label=is_label)
+    if looks_like_metaimage(start):
+        from .metaimage import read_metaimage
+
+        _no_member(member, path)
+        return read_metaimage(path, is_label=is_label)
     from .video_decoding import video_kind
 
     if kind := video_kind(start):
@@ -129,7 +136,7 @@ def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
     raise PrepareError(
         "the file is of no kind that is read here" if start else "the file is empty",
         where=safe_name(path),
-        expected="NIfTI, DICOM, PNG, JPEG, BMP, TIFF, GIF, MP4, MOV, AVI, MPEG, .npy or .npz",
+        expected="NIfTI, MetaImage, DICOM, PNG, JPEG, BMP, TIFF, GIF, MP4, MOV, AVI, MPEG, .npy or .npz",
         remedy="a DICOM file without its preamble must be written again as a Part 10 file",
         code="kind_unknown",
     )
