@@ -59,12 +59,13 @@ def _state(path: Path, seed: int) -> dict:
         if (state["seed"], state["kinds"]) == (seed, list(KINDS)):
             return state
     empty = {"seed": seed, "kinds": list(KINDS), "done": 0, "seconds": 0.0, "outcomes": {}, "findings": []}
-    return empty | {"longest_s": 0.0, "highest_mib": 0}
+    return empty | {"twice": 0, "longest_s": 0.0, "highest_mib": 0}
 
 
 def _add(state: dict, found: Found, seconds: float) -> None:
     state["done"] += found.files
     state["seconds"] += seconds
+    state["twice"] += found.twice
     for (kind, outcome), number in found.outcomes.items():
         counted = state["outcomes"].setdefault(kind, {})
         counted[outcome] = counted.get(outcome, 0) + number
@@ -79,7 +80,7 @@ def _write_log(state: dict) -> None:
         f"{state['done']:,} damaged files of {len(KINDS)} kinds, seed {state['seed']}, {state['seconds']:,.0f} s",
         f"read {read:,}, refused by name {state['done'] - read - len(state['findings']):,}, "
         f"findings {len(state['findings']):,}",
-        f"longest {state['longest_s']:.1f} s a file, highest rise of memory {state['highest_mib']:,} MiB",
+        f"tried twice for being slow {state['twice']:,}, longest {state['longest_s']:.1f} s a file, highest rise of memory {state['highest_mib']:,} MiB",
         "",
     ]
     for kind in KINDS:

@@ -57,7 +57,10 @@ def content_of(seeds: Path, kind: str, number: int, seed: int) -> tuple[str, byt
 
 def _tried(request: dict, folder: Path) -> dict:
     kind = request["kind"]
-    suffix, content = content_of(Path(request["seeds"]), kind, request["number"], request["seed"])
+    if "path" in request:
+        suffix, content = request["suffix"], Path(request["path"]).read_bytes()
+    else:
+        suffix, content = content_of(Path(request["seeds"]), kind, request["number"], request["seed"])
     path = folder / f"{NAME}{suffix}"
     path.write_bytes(content)
     Path("/proc/self/clear_refs").write_text("5")

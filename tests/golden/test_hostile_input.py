@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.fuzzing.campaign import tried
+from preceptor.core.errors import PrepareError
+from preceptor.intake.read import read_image
+from tests.fuzzing.bombs import BOMBS
+from tests.fuzzing.campaign import answer_of, importable, reading_child, tried
 from tests.fuzzing.readers import READERS
 from tests.fuzzing.seeds import KINDS, write_seeds
 
@@ -24,6 +29,22 @@ def seeds(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("seeds")
     write_seeds(folder, LIGHT)
     return folder
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """What a process of its own makes of one file: its outcome, seconds, and by how much its memory rose."""
+    folder = tmp_path_factory.mktemp("bombs")
+    with importable():
+        child = reading_child()
+
+        def read(kind: str, path: Path, suffix: str) -> dict:
+            if not (folder / kind).exists():
+                write_seeds(folder, [kind])
+            return answer_of(child, {"kind": kind, "seeds": str(folder), "path": str(path), "suffix": suffix})
+
+        yield read
+        child.stop()
 
 
 def outcomes(found) -> dict[str, int]:
@@ -63,3 +84,94 @@ def test_five_thousand_damaged_files_are_read_or_refused(tmp_path):
     assert not found.findings, found.findings[:20]
     assert found.files == 5000 and min(outcomes(found).values()) > 1000
     assert {kind for kind, outcome in found.outcomes if outcome == "read"} == set(KINDS)
+
+
+# ------------------------------------------------------------------------------------------------------------- bombs
+
+#: Refused by what they claim or hold, each by its own code; a directory that follows itself is read, once.
+CODES = {
+    "JSON nested 200,000 deep": "annotation_json",
+    "GeoJSON of collections in collections": "annotation_json",
+    "40,000 x 40,000 pixels in three run lengths": "annotation_format",
+    "a polygon over 40,000 x 40,000 pixels": "annotation_format",
+    "rings over 40,000 x 40,000 pixels": "annotation_too_large",
+    "eight million empty objects": "json_bomb",
+    "sixteen million empty lists": "json_bomb",
+    "YAML of 50,000 open brackets": "recipe_too_deep",
+    "YAML indented a thousand times": "recipe_too_deep",
+    "YAML whose aliases unfold to 9^20": "yaml_alias",
+    "YAML of 400,000 values": "recipe_too_large",
+    "Parquet of 250 million equal keys": "cohort_unreadable",
+    "PNG with 300 MiB of text": "damaged",
+    "PNG with a colour profile of 300 MiB": "damaged",
+    "JPEG of 65,500 x 65,500": "too_large",
+    "BMP of 2^30 x 2^30": "too_large",
+    "TIFF of 2^31 x 2^31": "too_large",
+    "TIFF whose directory follows itself": "read",
+    "TIFF of 2^31 strips": "damaged",
+    "GIF of 18 plain frames of 6,000 x 6,000": "decompression_bomb",
+    "NIfTI-2 of 2^62 voxels": "too_large",
+    "NIfTI in gzip, its voxels missing": "decompression_bomb",
+    "NPZ of 300 MiB of zeros": "decompression_bomb",
+    "NPY whose header nests": "damaged",
+    "NPY whose header is a sum": "damaged",
+    "zip of 200 entries that share 40 MiB of zeros": "archive_bomb",
+    "DICOM of 2^31 frames": "too_large",
+    "DICOM of 65,535 x 32,767 in run lengths": "decompression_bomb",
+    "DICOM around a JPEG of 65,500 x 65,500": "dicom_damaged",
+}
+#: Seconds to load libraries, or to write the bomb, are more than a fast test has.
+LONG = ("recipe", "cohort", "png", "gif", "npz", "dicom", "zip")
+
+
+@pytest.mark.answer("I12.3")
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if BOMBS[name][0] in LONG else []) for name in BOMBS]
+)
+def test_a_bomb_is_refused_before_memory_is_spent(name, reader, tmp_path):
+    kind, suffix, make = BOMBS[name]
+    if kind == "gif":
+        pytest.importorskip("av")
+    path = tmp_path / "bomb"
+    path.write_bytes(make())
+    told = reader(kind, path, suffix)
+    assert told["outcome"] == CODES[name]
+    assert told["rise_mib"] < 200 and told["seconds"] < 5
+
+
+# ------------------------------------------------------------------------------------------- what leads elsewhere
+
+
+@pytest.mark.answer("I12.3")
+@pytest.mark.parametrize("target", ["/dev/zero", "/proc/self/mem", "."])
+def test_a_link_to_what_has_no_end_is_no_image(target, tmp_path):
+    (tmp_path / "a.png").symlink_to(target)
+    with pytest.raises(PrepareError):
+        read_image(tmp_path, "a.png")
+
+
+@pytest.mark.answer("I12.3")
+def test_a_pipe_is_waited_for_by_nobody(tmp_path):
+    from preceptor.core.errors import PreceptorError
+    from preceptor.intake.scanning import scan
+
+    os.mkfifo(tmp_path / "a.dcm")
+    for read in (lambda: read_image(tmp_path, "a.dcm"), lambda: read_image(tmp_path, ".")):
+        with pytest.raises(PrepareError):
+            read()
+    with pytest.raises(PreceptorError):
+        scan(tmp_path / "a.dcm")
+    assert not scan(tmp_path).rows
+
+
+@pytest.mark.answer("I12.3")
+def test_a_folder_of_links_is_not_followed_out_of_it(tmp_path):
+    from preceptor.intake.phantom_planes import write_planes
+    from preceptor.intake.scanning import scan
+
+    (plane,) = write_planes(tmp_path / "outside", np.zeros((4, 4, 1), np.uint16), np.eye(4))
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "a.dcm").symlink_to(plane)
+    (tmp_path / "given" / "b").symlink_to(tmp_path / "outside", target_is_directory=True)
+    (tmp_path / "given" / "c").symlink_to(tmp_path / "given", target_is_directory=True)
+    assert not scan(tmp_path / "given").rows

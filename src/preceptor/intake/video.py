@@ -32,6 +32,11 @@ _REASONS = {
         f"at most {MAX_FRAMES:,} frames and {MAX_VOXELS:,} values in all",
         "cut it, or export it at a smaller size",
     ),
+    "bomb": (
+        "the video unfolds to thousands of times its bytes: nothing moves in it, or it is a decompression bomb",
+        "a film of something",
+        "keep one of its frames",
+    ),
     "no_video": ("the file holds no video", "a picture stream", "export the clip again"),
     "transparent": (
         "the video is partly transparent: what is seen there depends on the background",
@@ -147,7 +152,7 @@ def _refusal(told: str, path: Path) -> PrepareError:
     what, expected, remedy = _REASONS.get(
         code, (f"the video is damaged ({rest})", "a whole video", "copy or export the file again")
     )
-    code = f"video_{code}" if code not in ("too_large", "transparent") else code
+    code = {"bomb": "decompression_bomb"}.get(code, code if code in ("too_large", "transparent") else f"video_{code}")
     return PrepareError(what, where=safe_name(path), expected=expected, remedy=remedy, code=code)
 
 

@@ -27,6 +27,10 @@ _MEMORY_BYTES = 8 * 2**30
 #: A header may count frames that were dropped when the clip was taken; more missing than this means a damaged file.
 _MOST_MISSING = 0.05
 
+#: Films of patients shrink by 20 to 500. One that unfolds to much, and by more than this, shows nothing that moves.
+_MOST_TIMES = 1000
+_MUCH_VALUES = 2**28
+
 
 class _RefusedError(Exception):
     """Why a clip is refused, as a short code."""
@@ -152,6 +156,8 @@ def _frames(container: av.container.InputContainer, request: dict[str, Any]) -> 
         counted += values.size
         if len(frames) >= request["frames"] or counted > request["values"]:
             raise _RefusedError("too_large")
+        if counted > _MUCH_VALUES and counted > _MOST_TIMES * container.size:
+            raise _RefusedError("bomb")
         frames.append(values)
         if frame.pts is None or frame.time_base is None:
             times.append(None)

@@ -13,6 +13,12 @@ from preceptor.core.plain import finite
 #: A hundred thousand polygons take some 100 MiB.
 MAX_BYTES = 2**30
 
+#: What an export may take once it is read, and how many times its own bytes where that is much: outlines take 5 to 25 times.
+MAX_MEMORY_BYTES, MOST_TIMES, MUCH_BYTES = 6 * 2**30, 32, 2**28
+
+#: About what Python takes for an object, a list, and one more value in either.
+_TAKEN = {b"{": 200, b"[": 80, b",": 36}
+
 
 def read_json(path: Path) -> Any:
     """The file's content.
@@ -26,8 +32,13 @@ def read_json(path: Path) -> Any:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise annotation_error(path, f"the file holds {size:,} bytes", f"at most {MAX_BYTES:,}", "too_large")
+    content = path.read_bytes()
+    taken = sum(content.count(mark) * each for mark, each in _TAKEN.items())
+    if taken > MAX_MEMORY_BYTES or (taken > MUCH_BYTES and taken > MOST_TIMES * size):
+        what = f"{size:,} bytes would take about {taken:,} of memory"
+        raise annotation_error(path, what, "outlines, not objects without content", "json_bomb")
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        return json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise annotation_error(path, "the file is no JSON", "a whole JSON export", "annotation_json") from error
 

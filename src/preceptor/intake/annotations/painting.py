@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from preceptor.core.errors import CohortError
+from preceptor.intake.limits import MAX_PICTURE_PIXELS, MAX_VOXELS
 from preceptor.maths.polygons import inside_polygon, outlines, polygon_area
 from preceptor.maths.run_lengths import from_run_lengths, run_lengths
 
 from .record import Annotation
+
+#: Most pixels of a plane that is painted at once; slides are painted tile by tile.
+_MOST_PIXELS = 3 * MAX_PICTURE_PIXELS
 
 
 def as_mask(row: Annotation, shape: Sequence[int]) -> np.ndarray:
@@ -24,8 +30,17 @@ def as_mask(row: Annotation, shape: Sequence[int]) -> np.ndarray:
         ``(*shape)`` bool.
 
     Raises:
+        CohortError: The image has more voxels than an image can have.
         ValueError: A line has no area, a mask is on another grid, or a polygon is asked for in a volume.
     """
+    most = _MOST_PIXELS if len(shape) == 2 else MAX_VOXELS
+    if math.prod(shape) > most:
+        raise CohortError(
+            f"an annotation lies on an image of {' x '.join(map(str, shape))} voxels, too many to paint",
+            expected=f"at most {most:,}",
+            remedy="paint it tile by tile, or look at the sizes that the export states",
+            code="annotation_too_large",
+        )
     found = np.zeros(tuple(shape), dtype=bool)
     if row.kind == "none":
         return ~found
