@@ -80,7 +80,8 @@ def _write_log(state: dict) -> None:
         f"{state['done']:,} damaged files of {len(KINDS)} kinds, seed {state['seed']}, {state['seconds']:,.0f} s",
         f"read {read:,}, refused by name {state['done'] - read - len(state['findings']):,}, "
         f"findings {len(state['findings']):,}",
-        f"tried twice for being slow {state['twice']:,}, longest {state['longest_s']:.1f} s a file, highest rise of memory {state['highest_mib']:,} MiB",
+        f"tried twice for being slow {state['twice']:,}, longest {state['longest_s']:.1f} s a file, "
+        f"highest rise of memory {state['highest_mib']:,} MiB",
         "",
     ]
     for kind in KINDS:
