@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -122,6 +124,14 @@ def test_what_can_not_be_cut_is_refused():
     for step in ({"roi": {"shape": [4]}}, {"roi": {"mask": "organ"}}, "pad"):
         with pytest.raises(RecipeError):
             build("transforms", step)
+
+
+@pytest.mark.parametrize("step", ["crop_foreground", "zscore", "percentile"])
+def test_a_mask_of_the_cohort_is_missed_in_words_when_the_model_predicts(step):
+    """What is sealed is shown an image and nothing else."""
+    with pytest.raises(PrepareError, match="there in training alone, not when the model predicts") as told:
+        prepared(replace(case(), masks={}), {step: {"mask": "organ"}})
+    assert "organ" in str(told.value) and "skull_strip" in str(told.value)
 
 
 def chest(n=48):

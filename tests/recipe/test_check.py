@@ -41,6 +41,15 @@ def test_what_can_run_and_is_likely_not_meant_is_a_warning(overrides, code, tmp_
     assert _warnings(tmp_path, MEASURED, *overrides) == [code]
 
 
+def test_a_mask_that_no_step_makes_is_not_there_when_the_model_predicts(tmp_path):
+    made = "prepare=[{remove_background: {}}, {zscore: {mask: body}}]"
+    late = "prepare=[{zscore: {mask: body}}, {remove_background: {}}]"
+    assert _warnings(tmp_path, MEASURED, made) == []
+    for asked in (late, "prepare=[{zscore: {mask: tissue}}]", "prepare=[{crop_foreground: {mask: tissue}}]"):
+        (warning,) = load(tmp_path, MEASURED, asked).warnings
+        assert warning.code == "prepare_reads_cohort_mask" and "training alone" in warning.expected
+
+
 def test_a_right_recipe_has_no_warning(tmp_path):
     assert _warnings(tmp_path, MEASURED) == []
 

@@ -10,6 +10,12 @@ from preceptor.core.image import Image
 
 from .compose import on_one_grid, resample_like
 
+#: What to do where a mask is not there.
+NOT_IN_PREDICTION = (
+    "masks that come with the cohort are there in training alone, not when the model predicts: let an earlier step make "
+    "the mask (tissue_mask, lung_mask, sector_mask, remove_background, skull_strip)"
+)
+
 
 def as_mask(inside: np.ndarray, like: Image) -> Image:
     """A mask of 0 and 1 on an image's grid.
@@ -42,10 +48,8 @@ def marked(sample: Sample, name: str, step: str, values: list[int] | None = None
         raise PrepareError(
             f"the case has no mask '{name}', and {step} needs it",
             where=f"prepare.{step}",
-            expected="a mask of every case, in prediction too"
-            + (f": {', '.join(sample.masks)}" if sample.masks else ""),
-            remedy="let an earlier step make it (tissue_mask, lung_mask, sector_mask, remove_background, skull_strip); a "
-            "truth drawn by hand is not there when the model predicts",
+            expected=f"one of {', '.join(sample.masks)}" if sample.masks else "a mask that an earlier step makes",
+            remedy=NOT_IN_PREDICTION,
             code="mask_absent",
         )
     array, reference = mask.array[:1], sample.reference

@@ -14,6 +14,7 @@ from preceptor.core.errors import PrepareError
 from preceptor.maths.similarity import foreground
 
 from .compose import on_one_grid, resample_like
+from .named_masks import NOT_IN_PREDICTION
 
 #: ``all`` voxels; ``positive`` ones, where the background was set to 0; the ``foreground`` above Otsu's threshold.
 Over = Literal["all", "positive", "foreground"]
@@ -48,7 +49,7 @@ def _inside(sample: Sample, name: str, step: str) -> np.ndarray:
             f"the case has no mask '{name}' on this view's grid, and {step} looks inside it alone",
             where=f"prepare.{step}.mask",
             expected=f"one of {', '.join(sample.masks)}" if sample.masks else "a mask that an earlier step makes",
-            remedy=f"make the mask by an earlier step (skull_strip, lung_mask …), or let {step} choose by `over`",
+            remedy=f"{NOT_IN_PREDICTION}; or let {step} choose by `over`",
             code="region_absent",
         )
     array, reference = mask.array[:1], sample.reference

@@ -91,7 +91,10 @@ def _suits(question: Question, made: Mapping[str, list[Made]], report: Report) -
 
 
 def _truth_in_preparation(truth: str | None, made: Mapping[str, list[Made]], report: Report) -> None:
-    """Report steps that look at the answer: a new image has none, and a test image must not give it away."""
+    """Report steps that look at the answer: a new image has none, and a test image must not give it away.
+
+    Other masks of the cohort are no answer, but are not there either when the model predicts: a warning.
+    """
     for each in made["prepare"]:
         if truth is not None and each.settings.get("mask") == truth:
             report.add(
@@ -100,6 +103,22 @@ def _truth_in_preparation(truth: str | None, made: Mapping[str, list[Made]], rep
                 expected="a mask that an earlier step makes, such as body, brain, lung, sector or tissue",
                 remedy="leave `mask` out, or make a mask first: {remove_background: {}} or {skull_strip: {...}}",
                 code="prepare_reads_truth",
+            )
+    made_before: set[str] = set()
+    for each in made["prepare"]:
+        if (name := getattr(each.object, "name", None)) is not None:  # it makes a mask of that name
+            made_before.add(name)
+            continue
+        asked = each.settings.get("mask")
+        if isinstance(asked, str) and asked != truth and not any(asked.startswith(name) for name in made_before):
+            report.add(
+                (*each.path, "mask"),
+                f"{each.name} looks inside the mask '{asked}', which no step before it makes",
+                expected="a mask that an earlier step makes: those of the cohort are there in training alone, and the "
+                "sealed model would refuse every image",
+                remedy="make it first (remove_background, skull_strip, lung_mask …), or leave `mask` out",
+                code="prepare_reads_cohort_mask",
+                severity="warning",
             )
 
 
