@@ -33,7 +33,7 @@ def write(path, reports=REPORTS, keys=None):
 
 
 def rows_of(path):
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -124,6 +124,15 @@ def test_what_is_not_read_yet_is_told(tmp_path, capsys):
     capsys.readouterr()
     assert main(command) == 0
     assert "not every verdict has been read again" in capsys.readouterr().out
+
+
+def test_a_spreadsheet_shows_the_text_and_not_a_formula(tmp_path):
+    table = write(tmp_path / "reports.csv", ["- Effusion, Müller.", "=1+1", "+ edema", "@home", "Plain. - text"])
+    made = label_reports(table, "text", tmp_path / "labels.csv", review=5)
+    texts = {row["text"] for row in rows_of(made.sheet)}
+    assert texts == {" - Effusion, Müller.", " =1+1", " + edema", " @home", "Plain. - text"}
+    assert made.sheet.read_bytes().startswith(b"\xef\xbb\xbfreport,")
+    assert label_reports(table, "text", tmp_path / "labels.csv").still_open == made.questions, "and it is read again"
 
 
 @pytest.mark.parametrize("debug", [False, True])

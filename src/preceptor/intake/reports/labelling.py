@@ -209,9 +209,15 @@ def write_sheet(path: Path, labelled: LabelledReports, each: int, seed: int = 0)
     """
     drawn = {finding: {*draw_sample(said, each, seed + n)} for n, (finding, said) in enumerate(labelled.said.items())}
     order = draw_sample(dict.fromkeys(labelled.texts), len(labelled.texts), seed)
-    rows = [[name, finding, labelled.texts[name], ""] for name in order for finding in drawn if name in drawn[finding]]
+    rows = [
+        [name, finding, _as_text(labelled.texts[name]), ""]
+        for name in order
+        for finding in drawn
+        if name in drawn[finding]
+    ]
     with write_aside(path) as aside:
-        aside.write_text(_csv([_SHEET, *rows]), encoding="utf-8", newline="")
+        # With its mark, or spreadsheets take UTF-8 for another encoding and spoil every umlaut.
+        aside.write_text(_csv([_SHEET, *rows]), encoding="utf-8-sig", newline="")
     return len(rows)
 
 
@@ -271,6 +277,11 @@ def estimate_errors(
         else None
         for finding, said in labelled.said.items()
     }
+
+
+def _as_text(report: str) -> str:
+    """A spreadsheet takes "- small effusion" for a formula, and shows an error in its place."""
+    return f" {report}" if report[:1] in tuple("=+-@") else report
 
 
 def _plain_answer(cell: Any) -> str:
