@@ -279,6 +279,31 @@ def test_other_vendors_are_refused_by_name_with_a_way_out(vendor, tags, tmp_path
     assert "convert" in caught.value.problem.remedy and not (tmp_path / "b.tif").exists()
 
 
+def test_places_beyond_four_gibibytes(tmp_path):
+    """A BigTIFF whose directory and tile lie six gibibytes behind its header, in a file of holes."""
+    far = 6 * 2**30
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    told = b"Aperio Image Library v1.0\r\n16x16 RAW|MPP = 0.25|User = Quillfeather\0"
+    longs = {256: 16, 257: 16, 277: 3, 259: 1, 262: 2, 322: 16, 323: 16, 324: far + 4096, 325: pixels.nbytes}
+    fields = [(code, 16, 1, struct.pack("<Q", value)) for code, value in longs.items()]
+    fields += [(258, 3, 3, struct.pack("<4H", 8, 8, 8, 0)), (270, 2, len(told), struct.pack("<Q", far))]
+    entries = b"".join(struct.pack("<HHQ", *each[:3]) + each[3] for each in sorted(fields))
+    with (tmp_path / "a.tif").open("wb") as stream:
+        stream.write(b"II" + struct.pack("<HHHQ", 43, 8, 0, far + 1024) + HIDDEN)
+        for at, content in ((far, told), (far + 4096, pixels.tobytes() + HIDDEN)):
+            stream.seek(at)
+            stream.write(content)
+        stream.seek(far + 1024)
+        stream.write(struct.pack("<Q", len(fields)) + entries + bytes(8))
+    clean_slide(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), pixels)
+    with (tmp_path / "b.tif").open("rb") as stream:
+        start = stream.read(65536)
+        stream.seek(far)
+        assert b"Quill" not in start + stream.read()
+    assert (tmp_path / "b.tif").stat().st_blocks * 512 < 2**20
+
+
 def test_pictures_that_are_no_slides_and_damaged_ones_are_refused(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(np.zeros((64, 64, 3), np.uint8), photometric="rgb", metadata=None)

@@ -13,6 +13,7 @@ from preceptor.core.errors import MissingExtra, PrepareError
 from preceptor.core.files import write_aside
 from preceptor.intake.decoding import Child
 from preceptor.intake.video import decode_video
+from preceptor.intake.video_decoding import video_kind
 
 from .gif import without_words
 
@@ -21,7 +22,8 @@ _CHILD = Child("preceptor.intake.deidentify.clips.remuxing", "answer_requests", 
 
 _LARGEST_GIF_BYTES = 2**30
 #: What a container is written as: its muxer and its suffix, by its demuxer and, where several share one, its first bytes.
-_FORMS = {"avi": ("avi", ".avi"), "mov": ("mp4", ".mp4"), "matroska": ("matroska", ".mkv")}
+#: A program stream of MPEG keeps neither an index nor its length: it becomes MP4.
+_FORMS = {"avi": ("avi", ".avi"), "mov": ("mp4", ".mp4"), "matroska": ("matroska", ".mkv"), "mpeg": ("mp4", ".mp4")}
 _FLAG = "a clip: writing in its pictures was not searched for"
 
 
@@ -87,7 +89,7 @@ def _form(source: Path, kind: str) -> tuple[str, str]:
     if kind not in _FORMS:
         raise PrepareError(
             "a clip in this container can't be cleaned",
-            expected="MP4, MOV, AVI, Matroska or GIF",
+            expected="MP4, MOV, AVI, Matroska, a program stream of MPEG, or GIF",
             remedy="put it into another container without encoding it: ffmpeg -i IN -c copy OUT.mp4",
             code="clip_container",
         )
@@ -115,7 +117,9 @@ def _clean_gif(source: Path, target: Path) -> Counter[str]:
 def _compare(source: Path, target: Path, kind: str) -> None:
     """Refuse what does not show the same frames at the same times."""
     before, frames = decode_video(source, kind)
-    after, same = decode_video(target, kind)
+    with Path(target).open("rb") as stream:
+        written = video_kind(stream.read(64))
+    after, same = decode_video(target, written or kind)
     told = ("shape", "times_s", "rotation", "pixel_aspect")
     alike = all(_near(before.get(name), after.get(name)) for name in told)
     if not alike or not np.array_equal(frames, same):
