@@ -74,7 +74,8 @@ def test_a_recipe_that_works_passes_and_the_command_says_so(tmp_path, capsys):
     assert "passed" in capsys.readouterr().out
     assert (tmp_path / "out" / "trivial" / "predictions.parquet").stat().st_mtime_ns == before, "nothing is done again"
     kept = load_recipe(tmp_path / "out" / "trivial" / "resolved.yaml")
-    assert kept.augment == () and kept.methods == () and kept.safeguards == ()
+    assert kept.augment == () and kept.safeguards == ()
+    assert kept.methods == ({"good_enough": {"score": 0.05}},), "none of the recipe's own"
     assert [next(iter(each)) for each in kept.prepare] == ["zscore"]
     kind = kept.cohort["synthetic"]["kind"]["trivial"]
     assert kind["size"] == [24, 24] and kind["classes"] == ["a", "b", "c"]

@@ -20,8 +20,8 @@ class Trivial:
     Classification darkens one of as many bands of the body as there are classes: of two, one half. The cases of one
     body, one of each class, are one patient, so that a split by patient keeps them together. Multilabel puts stripes
     into the band of each label that is there, in a direction of its own; regression darkens one half by as much as the
-    number says, 0 to 1; survival as well, and the darker the half, the sooner the event, with nothing left to luck but who
-    is lost from sight before it, one in five; segmentation shows bright structures in a row.
+    number says, 0 to 1; survival in five steps, and the darker the half, the sooner the event, with nothing left to luck but
+    who is lost from sight before it, one in five; segmentation shows bright structures in a row.
 
     Args:
         task: What is asked.
@@ -106,7 +106,7 @@ class Trivial:
             share = round(float(rng.random()), 4)
             return {self.label: share}, [(0, 2, self.percent * share)]
         if self.task == "survival":
-            share, followed = float(rng.random()), 1.0 if rng.random() < 0.8 else float(rng.random())
+            share, followed = int(rng.integers(5)) / 4, 1.0 if rng.random() < 0.8 else float(rng.random())
             time = followed * self.longest * (0.05 + 0.95 * (1 - share))
             ended = {f"{self.label}_time": round(time, 4), f"{self.label}_event": int(followed == 1)}
             return ended, [(0, 2, self.percent * share)]
