@@ -65,6 +65,27 @@ def test_the_mask_lies_where_the_outlined_tissue_does(microns, study):
     assert seen["p1"] == seen["p2"] > 0
 
 
+def test_camelyon_as_published_becomes_tiles_with_masks(study, tmp_path):
+    root = tmp_path / "CAMELYON16"
+    for place, name in (
+        ("images/tumor_001.tif", "a.tif"),
+        ("images/normal_001.tif", "c.tif"),
+        ("annotations/tumor_001.xml", "a.xml"),
+    ):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_bytes((study / name).read_bytes())
+    settings = {
+        "of": {"camelyon16": {"folder": "CAMELYON16"}},
+        "tile_um": 32,
+        "least_tissue": 0.0,
+        "outlines": {"tumour": 1},
+    }
+    cohort = build_cohort(build("datasets", {"slides": settings}, root=tmp_path))
+    assert {(case.labels["metastasis"], bool(case.masks)) for case in cohort} == {(0, False), (1, True)}
+    marked = sum(int(open_case(cohort.root, case).masks["label"].array.sum()) for case in cohort if case.masks)
+    assert marked == sum((right - left) * (bottom - top) for left, top, right, bottom in DARK)
+
+
 def test_a_slide_without_outlines_has_no_mask_and_sources_that_are_none_are_refused(study):
     cohort = _cohort(study, {"tumour": 1})
     assert {case.patient for case in cohort if case.masks} == {"p1", "p2"}
