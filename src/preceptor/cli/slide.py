@@ -35,7 +35,7 @@ def info(slide: Path, *, slide_microns: _SlideMicrons = None, as_json: console.J
 
     told = api.slide_info(slide, slide_microns=slide_microns)
     shown = " x ".join(f"{each:.4g}" for each in told["microns_per_pixel"] or ())
-    lines = [f"{told['slide']}: {told['vendor']}, {shown or 'unknown'} microns per pixel"]
+    lines = [f"{told['slide']}: {told['vendor']} by {told['reader']}, {shown or 'unknown'} microns per pixel"]
     if told["problem"]:
         lines.append(f"  {told['problem']}")
     for number, level in enumerate(told["levels"]):

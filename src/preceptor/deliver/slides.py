@@ -135,9 +135,9 @@ def predict_slide(
     write_heat_map(out / "heat_map.tif", values, gathered.microns_per_pixel, about)
     write_overview(out / "overview.png", slide, found, values, gathered.cell, f"probability of {label}")
     _write_tiles(out / "tiles.csv", answer_of)
-    record = {"slide": slide.name, "vendor": slide.vendor, "microns_per_pixel": slide.microns_per_pixel}
+    record = {name: getattr(slide, name) for name in ("vendor", "reader", "microns_per_pixel", "microns_found")}
     with write_aside(out / "slide.json") as aside:
-        told = {**record, "tissue": found.share, **answer_of.record(), "bundle": bundle.digest}
+        told = {"slide": slide.name, **record, "tissue": found.share, **answer_of.record(), "bundle": bundle.digest}
         aside.write_text(json.dumps(finite(told), indent=1), encoding="utf-8")
     return answer_of
 

@@ -116,7 +116,12 @@ def test_stain_steps_bring_tiles_of_two_laboratories_together(tmp_path, step):
     pytest.importorskip("tiffslide")
     for number, strength in enumerate((1.0, 1.0, 1.5)):
         write_tiff(tmp_path / f"s{number}.tif", [stained(192, 192, "dots", number, strength)])
-    slides = {"of": {"folder": {"image": "*.tif", "keep_names": True}}, "tile_um": 32, "least_tissue": 0.95, "most_tiles": 2}
+    slides = {
+        "of": {"folder": {"image": "*.tif", "keep_names": True}},
+        "tile_um": 32,
+        "least_tissue": 0.95,
+        "most_tiles": 2,
+    }
     cohort = build_cohort(build("datasets", {"slides": slides}, root=tmp_path))
     opened = {case.key: open_case(tmp_path, case) for case in cohort}
     near = [sample for key, sample in opened.items() if not key.startswith("s2")]
@@ -133,3 +138,19 @@ def test_stain_steps_bring_tiles_of_two_laboratories_together(tmp_path, step):
     before = np.abs(colour(near) - colour(far)).max()
     after = np.abs(colour(prepared(near)) - colour(prepared(far))).max()
     assert before > 15 and after < before / 3
+
+
+def test_microns_are_told_slide_by_slide_in_the_table(tmp_path):
+    pytest.importorskip("tiffslide")
+    for name, microns in (("a", None), ("b", 0.5)):
+        write_tiff(tmp_path / f"{name}.tif", [stained(256, 320, "dots")], microns=microns)
+    (tmp_path / "slides.csv").write_text("slide,um\na.tif,0.25\nb.tif,\n")
+    table = {"table": {"file": "slides.csv", "image": "slide", "fields": ["um"], "keep_names": True}}
+    settings = {"of": table, "tile_um": 16, "least_tissue": 0.6}
+    cohort = build_cohort(build("datasets", {"slides": {**settings, "slide_microns": "um"}}, root=tmp_path))
+    counts = {source: sum(case.images["image"].startswith(source) for case in cohort) for source in ("a.tif", "b.tif")}
+    assert 0 < 3 * counts["a.tif"] < counts["b.tif"]  # half as wide and half as tall
+    assert {case.images["image"].count(",") for case in cohort if case.images["image"].startswith("a")} == {4}
+    (tmp_path / "slides.csv").write_text("slide,um\na.tif,fine\n")
+    with pytest.raises(CohortError, match="is no number"):
+        build_cohort(build("datasets", {"slides": {**settings, "slide_microns": "um"}}, root=tmp_path))

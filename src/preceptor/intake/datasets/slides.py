@@ -43,7 +43,8 @@ class Slides:
         outlines: ``{label: value}`` of what was outlined on the slides, in the order it is painted, for a mask ``label`` of each
             tile. The field ``annotation`` of a slide names its file (ASAP's XML, GeoJSON), seen as its image is; a slide without
             one has no mask.
-        slide_microns: Microns per pixel of the slides' finest level, where the files do not say or say something wrong.
+        slide_microns: Microns per pixel of the slides' finest level, where the files do not say or say something wrong: a
+            number for all, or the field of the slides that tells it, blank where the file is right.
 
     Returns (``cases``): One `Case` a tile, slide by slide and row by row. Its fields are the slide's, and ``slide`` (its key),
     ``tile_row`` and ``tile_column`` (pixels of level 0) and ``tissue`` (share).
@@ -69,7 +70,7 @@ class Slides:
         most_tiles: Annotated[int, Ge(1)] | None = None,
         tissue_by: Literal["grey", "saturation"] = "grey",
         outlines: dict[str, Annotated[int, Ge(0), Le(255)]] | None = None,
-        slide_microns: Annotated[float, Gt(0)] | None = None,
+        slide_microns: Annotated[float, Gt(0)] | str | None = None,
         root: Path = Path(),
     ) -> None:
         self.of = of
@@ -141,12 +142,27 @@ class Slides:
                 )
             source = next(iter(slide.images.values()))
             try:
-                with open_slide(self.cohort_root / source, self.slide_microns) as opened:
+                with open_slide(self.cohort_root / source, self._microns(slide)) as opened:
                     plan = plan_tiles(opened, self._tiling, find_tissue(opened, self.tissue_by))
                     self._plans[slide.key] = plan if len(plan) else "slides without a tile of enough tissue"
             except PrepareError as error:
                 self._plans[slide.key] = f"slides that can't be used ({error.problem.code})"
         return self._plans[slide.key]
+
+    def _microns(self, slide: Case) -> float | None:
+        """What is given for a slide."""
+        if not isinstance(self.slide_microns, str):
+            return self.slide_microns
+        told = slide.fields.get(self.slide_microns)
+        try:
+            return None if is_missing(told) or told == "" else float(str(told))
+        except ValueError as error:
+            raise CohortError(
+                f"the field {self.slide_microns} of the slide {slide.key} is no number",
+                where="cohort.slides",
+                expected="microns per pixel, or blank where the file is right",
+                code="slide_microns",
+            ) from error
 
     def _chosen(self, number: int) -> np.ndarray:
         most = number if self.most_tiles is None else min(self.most_tiles, number)
@@ -157,7 +173,7 @@ class Slides:
         outlines = slide.fields.get("annotation")
         if self.outlines is None or is_missing(outlines) or isinstance(plan, str):
             return lambda corner: {}
-        with open_slide(self.cohort_root / next(iter(slide.images.values())), self.slide_microns) as opened:
+        with open_slide(self.cohort_root / next(iter(slide.images.values())), self._microns(slide)) as opened:
             return partial(self._mask, str(outlines), opened)
 
     def _mask(self, outlines: str, slide: Slide, corner: tuple[int, int]) -> dict[str, str]:
@@ -170,7 +186,7 @@ class Slides:
         return replace(
             slide,
             key=f"{slide.key}-r{row}c{column}",
-            images={view: tile_source(source, (row, column), self._tiling, self.slide_microns)},
+            images={view: tile_source(source, (row, column), self._tiling, self._microns(slide))},
             masks=masks((row, column)),
             group=slide.group or (slide.key if slide.patient is None else None),
             fields={**slide.fields, "slide": slide.key, **place},

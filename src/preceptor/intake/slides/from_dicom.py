@@ -23,6 +23,7 @@ class DicomSlide:
     """
 
     vendor = "dicom"
+    reader = "pydicom"
 
     def __init__(self, path: Path) -> None:
         instances = [_Instance(each) for each in _series(path)]

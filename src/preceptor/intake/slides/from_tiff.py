@@ -29,6 +29,8 @@ class TiledTiff:
         is_read_whole: False where the format is one that OpenSlide reads better.
     """
 
+    reader = "tiffslide"
+
     def __init__(self, path: Path) -> None:
         from tiffslide import TiffSlide
 

@@ -16,8 +16,13 @@ class VendorSlide:
         path: The file.
     """
 
+    reader = "openslide"
+
     def __init__(self, path: Path) -> None:
-        import openslide
+        try:
+            import openslide
+        except OSError as error:  # the Python part is there, and the library that it loads is not
+            raise RefusedError("missing_extra") from error
 
         vendor = openslide.OpenSlide.detect_format(path)
         if vendor is None:

@@ -33,12 +33,14 @@ class Backend(Protocol):
         levels: ``[(rows, columns)]`` from the finest.
         microns: ``(row, column)`` microns per pixel of the finest; None where the file says nothing.
         vendor: Who wrote it.
+        reader: The library that reads it.
         associated: Names of other pictures.
     """
 
     levels: list[tuple[int, int]]
     microns: tuple[float, float] | None
     vendor: str
+    reader: str
     associated: list[str]
 
     def read(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
@@ -94,7 +96,7 @@ def _answer(
     if request["do"] == "facts":
         microns = backend.microns
         known = microns is not None and all(np.isfinite(each) and each > 0 for each in microns)
-        facts: dict[str, Any] = {"levels": backend.levels, "vendor": backend.vendor, "associated": backend.associated}
+        facts: dict[str, Any] = {name: getattr(backend, name) for name in ("levels", "vendor", "reader", "associated")}
         return {**facts, "microns": list(microns) if known and microns else None}, nothing
     if request["do"] == "associated":
         return {}, in_colour(backend.read_associated(request["name"]))

@@ -56,6 +56,7 @@ class Slide:
     Attributes:
         levels: From the finest, each with its `Level.size` and `Level.downsample`.
         vendor: Who wrote it: ``aperio``, ``generic-tiff``, ``dicom``, or as OpenSlide calls it.
+        reader: The library that reads it, chosen by the file's content: ``tiffslide``, ``openslide`` or ``pydicom``.
         associated: Names of the pictures beside the levels: ``label``, ``macro``, ``thumbnail``. A label may show the
             patient's name.
         microns_found: What the file says of microns per pixel, ``(row, column)``, whether plausible or not; None where it says
@@ -67,6 +68,7 @@ class Slide:
         rows, columns = facts["levels"][0]
         self.levels = tuple(Level(r, c, (rows / r + columns / c) / 2) for r, c in facts["levels"])
         self.vendor: str = facts["vendor"]
+        self.reader: str = facts["reader"]
         self.associated: tuple[str, ...] = tuple(facts["associated"])
         found = facts["microns"]
         self.microns_found: tuple[float, float] | None = None if found is None else (found[0], found[1])

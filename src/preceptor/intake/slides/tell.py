@@ -20,8 +20,8 @@ def describe(slide: Slide) -> dict[str, Any]:
     """A slide as JSON. Unknown or impossible microns are told as ``problem`` and not raised.
 
     Returns:
-        ``slide`` (a name that shows nothing of the file's), ``vendor``, ``microns_per_pixel`` (row, column; None where there is a
-        problem), ``microns_found``, ``problem``, ``levels`` and ``associated``.
+        ``slide`` (a name that shows nothing of the file's), ``vendor``, ``reader``, ``microns_per_pixel`` (row, column; None
+        where there is a problem), ``microns_found``, ``problem``, ``levels`` and ``associated``.
     """
     microns, problem = None, ""
     try:
@@ -40,6 +40,7 @@ def describe(slide: Slide) -> dict[str, Any]:
     return {
         "slide": slide.name,
         "vendor": slide.vendor,
+        "reader": slide.reader,
         "microns_per_pixel": microns,
         "microns_found": slide.microns_found,
         "problem": problem,
