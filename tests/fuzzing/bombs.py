@@ -271,6 +271,12 @@ def _dicom_around_a_larger_picture() -> bytes:
     return _dicom(_encapsulated(_jpeg_of_all_sizes(), **bits), "1.2.840.10008.1.2.4.50")
 
 
+def _deflated_annotations() -> bytes:
+    from tests.golden.test_intake import deflated_dicom
+
+    return deflated_dicom()
+
+
 #: ``{name: (kind, suffix, content)}``: the kind says by which reader, see `tests.fuzzing.readers`.
 BOMBS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "JSON nested 200,000 deep": ("coco", ".json", _deep_json),
@@ -301,5 +307,6 @@ BOMBS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "zip of 200 entries that share 40 MiB of zeros": ("zip", ".zip", _zip_of_shared_bytes),
     "DICOM of 2^31 frames": ("dicom", ".dcm", _dicom_of_many_frames),
     "DICOM of 65,535 x 32,767 in run lengths": ("dicom", ".dcm", _dicom_run_lengths),
+    "DICOM of annotations that inflates to 600 MiB": ("coco", ".dcm", _deflated_annotations),
     "DICOM around a JPEG of 65,500 x 65,500": ("dicom", ".dcm", _dicom_around_a_larger_picture),
 }

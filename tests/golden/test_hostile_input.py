@@ -118,6 +118,7 @@ CODES = {
     "zip of 200 entries that share 40 MiB of zeros": "archive_bomb",
     "DICOM of 2^31 frames": "too_large",
     "DICOM of 65,535 x 32,767 in run lengths": "decompression_bomb",
+    "DICOM of annotations that inflates to 600 MiB": "decompression_bomb",
     "DICOM around a JPEG of 65,500 x 65,500": "dicom_damaged",
 }
 #: Seconds to load libraries, or to write the bomb, are more than a fast test has.

@@ -18,9 +18,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _SECONDS = 60  # a frame takes milliseconds; what takes longer hangs
 
@@ -151,9 +154,14 @@ def answer_requests() -> None:
 
     warnings.simplefilter("ignore")
     output = output_alone()
+    read: tuple[tuple[str, int, int], Dataset] | None = None
     for request in requests():
         try:
-            dataset = dcmread(request["path"])
+            facts = Path(request["path"]).stat()
+            file = request["path"], facts.st_size, facts.st_mtime_ns
+            if read is None or read[0] != file:  # a film is asked for frame by frame
+                read = file, dcmread(request["path"])
+            dataset = read[1]
             array = pixel_array(dataset, index=request["frame"], decoding_plugin=request["plugin"])
         except Exception as error:  # told by kind alone: the text may hold values of the file
             send(output, json.dumps({"error": type(error).__name__}).encode())

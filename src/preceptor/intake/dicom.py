@@ -12,7 +12,7 @@ import numpy as np
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.maths.lookup_table import looked_up, table_entries
 
-from .decoding import decode_apart
+from .decoding import decode_apart, is_apart
 from .fitness import check_decodable, check_pixel_element, is_video, pixels_follow, refuse_deep, refuse_other_objects
 from .guard import guarded
 from .limits import check_dimensions, check_ratio
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _RLE = "1.2.840.10008.1.2.5"
-_COMPRESSED = "1.2.840.10008.1.2.4", _RLE
+_JPEG = "1.2.840.10008.1.2.4"  # and all its kin: their decoders are libraries in C and C++
+_COMPRESSED = _JPEG, _RLE
 #: Read once under guard, so that nothing is converted, and no warning raised, outside it.
 _USED = (
     *("SOPClassUID", "SeriesInstanceUID", "Modality", "ImageType", "SliceThickness", "PixelPaddingValue"),
@@ -244,10 +245,12 @@ def decoded(path: Path, dataset: Dataset, frame: int | None) -> np.ndarray:
     if (syntax == _RLE or not syntax.startswith(_COMPRESSED)) and int(dataset.get("HighBit", bits - 1)) != bits - 1:
         # pydicom takes the highest bit to be the last stored one, which old files need not hold to: see `_masked`.
         options["correct_unused_bits"] = False
+    # What has no file yet, this program made. Inside the door all but gdcm run where they are: it aborts most.
+    runs_apart = syntax.startswith(_JPEG) and not is_apart() and path.is_file()
     plugins = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins or ("",)
     for plugin in sorted(plugins, key=lambda name: (name == "gdcm", name)):
         try:
-            if plugin == "gdcm":  # last, and apart: on some damaged streams it ends the process
+            if plugin == "gdcm" or runs_apart:
                 return decode_apart(path, frame, plugin)
             return pixel_array(dataset, index=frame, decoding_plugin=plugin, **options)
         except (KeyboardInterrupt, SystemExit):

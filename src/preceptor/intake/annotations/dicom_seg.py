@@ -15,6 +15,8 @@ import numpy as np
 from preceptor.core.errors import MissingExtra, PrepareError, safe_name
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
+from preceptor.intake.dicom import check_deflated, decoded
+from preceptor.intake.fitness import refuse_deep
 from preceptor.intake.guard import guarded
 from preceptor.intake.limits import check_dimensions
 from preceptor.intake.planes import Placement, planes
@@ -65,7 +67,9 @@ def read_segments(path: Path, like: Image | None = None) -> Segments:
 
     path = Path(path)
     with guarded(path):
+        check_deflated(path)
         dataset = dcmread(path)
+        refuse_deep(dataset, path)
         if str(dataset.get("SOPClassUID", "")) not in SEGMENTATIONS:
             raise _refusal(path, "the file is no segmentation", "a DICOM SEG", "no_segmentation")
         frames = int(dataset.get("NumberOfFrames") or 1)
@@ -83,7 +87,7 @@ def read_segments(path: Path, like: Image | None = None) -> Segments:
                 "a position each",
                 "no_geometry",
             )
-        pixels = _pixels(dataset, frames)
+        pixels = _pixels(dataset, frames, path)
         names = {int(each.SegmentNumber): str(each.SegmentLabel) for each in dataset.SegmentSequence}
         if len(set(names.values())) < len(names):  # two of one label stay two
             names = {number: f"{name} {number}" for number, name in names.items()}
@@ -126,12 +130,12 @@ def read_segmentation(path: Path, like: Image | None = None) -> Annotations:
     return Annotations(tuple(rows), labels=tuple(segments.arrays), notes=tuple(notes))
 
 
-def _pixels(dataset: Dataset, frames: int) -> np.ndarray:
+def _pixels(dataset: Dataset, frames: int, path: Path) -> np.ndarray:
     """``(frame, row, column)``: bool, fractions in float32, or label numbers."""
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     if dataset.BitsAllocated == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return unpack_bits(dataset.PixelData, frames, rows, columns)
-    stored = dataset.pixel_array.reshape(frames, rows, columns)
+    stored = decoded(path, dataset, None).reshape(frames, rows, columns)
     if str(dataset.SOPClassUID) == _LABEL_MAP:
         return stored
     if dataset.SegmentationType == "FRACTIONAL":

@@ -11,6 +11,7 @@ from preceptor.core.errors import RecipeError, safe_name
 from preceptor.core.files import write_aside
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from preceptor.core.parquet import read_parquet
+from preceptor.intake.dicom import check_deflated
 from preceptor.intake.door import read_apart
 from preceptor.intake.guard import guarded
 from preceptor.intake.naming import case_key
@@ -73,6 +74,7 @@ def _read_dicom(path: Path, image: Path | None) -> Annotations:
 
     like = None if image is None else read_apart(image.parent, image.name)
     with guarded(path):
+        check_deflated(path)
         kind = str(dcmread(path, stop_before_pixels=True).get("SOPClassUID", ""))
     if kind != STRUCTURE_SET:
         return read_segmentation(path, like)

@@ -10,6 +10,8 @@ import numpy as np
 
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import Image
+from preceptor.intake.dicom import check_deflated
+from preceptor.intake.fitness import refuse_deep
 from preceptor.intake.guard import guarded
 from preceptor.maths.polygons import inside_polygon
 
@@ -48,7 +50,9 @@ def read_structures(path: Path, like: Image) -> Annotations:
     from_mm = np.linalg.inv(like.affine_mm) @ np.diag([-1.0, -1.0, 1.0, 1.0])
     rows, notes = [], []
     with guarded(path):
+        check_deflated(path)
         dataset = dcmread(path)
+        refuse_deep(dataset, path)
         if str(dataset.get("SOPClassUID", "")) != STRUCTURE_SET:
             raise _refusal(path, "the file is no structure set", "a DICOM RTSTRUCT", "no_structures")
         names = {int(each.ROINumber): str(each.ROIName) for each in dataset.StructureSetROISequence}

@@ -189,11 +189,13 @@ def _box(row: Annotation, shape: tuple[int, ...] | None) -> list[list[float]] | 
 def _identifiers(path: Path) -> Iterator[str]:
     from pydicom import dcmread
 
+    from preceptor.intake.dicom import check_deflated
     from preceptor.intake.guard import guarded
 
     files = sorted(each for each in path.iterdir() if each.is_file())[:1] if path.is_dir() else [path]
     for file in files:
         with guarded(file):
+            check_deflated(file)
             header = dcmread(file, specific_tags=["SOPInstanceUID", "SeriesInstanceUID"])
             named = [] if path.is_dir() else [header.get("SOPInstanceUID")]
             named.append(header.get("SeriesInstanceUID"))
