@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -11,9 +12,18 @@ from . import console
 
 samplesize = App(name="samplesize", help="How many patients a study needs.", help_format="plaintext")
 
-#: How many images of each patient, and how alike they are: shared by all questions.
-Images = Annotated[float, Parameter(help="Images of each patient, on average.")]
-Alike = Annotated[float, Parameter(help="Correlation of a patient's images (intraclass), 0 to 1.")]
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Patients:
+    """How many images of each patient there are and how alike they are, for any question, and how it is answered."""
+
+    images_per_patient: Annotated[float, Parameter(help="Images of each patient, on average.")] = 1
+    correlation: Annotated[float, Parameter(help="Correlation of a patient's images (intraclass), 0 to 1.")] = 0.0
+    as_json: console.Json = False
+
+
+_ONE_IMAGE = Patients()
 
 
 @samplesize.command
@@ -23,9 +33,7 @@ def auroc(
     width: float,
     prevalence: float,
     level: float = 0.95,
-    images_per_patient: Images = 1,
-    correlation: Alike = 0.0,
-    as_json: console.Json = False,
+    patients: Patients = _ONE_IMAGE,
 ) -> None:
     """Patients that bring the interval of an AUROC down to a width.
 
@@ -45,9 +53,7 @@ def auroc(
     told = (
         f"an AUROC of {expected:g} with a {level:.0%} interval {width:g} wide, {prevalence:.0%} of cases being positive"
     )
-    _answer(
-        lambda: cases_for_auroc(expected, width / 2, prevalence, level), told, images_per_patient, correlation, as_json
-    )
+    _answer(lambda: cases_for_auroc(expected, width / 2, prevalence, level), told, patients)
 
 
 @samplesize.command
@@ -56,9 +62,7 @@ def proportion(
     expected: float,
     width: float,
     level: float = 0.95,
-    images_per_patient: Images = 1,
-    correlation: Alike = 0.0,
-    as_json: console.Json = False,
+    patients: Patients = _ONE_IMAGE,
 ) -> None:
     """Patients that bring the interval of a share (accuracy, say) down to a width.
 
@@ -74,7 +78,7 @@ def proportion(
     from preceptor.maths.sample_size import cases_for_proportion
 
     told = f"a share of {expected:g} with a {level:.0%} interval {width:g} wide"
-    _answer(lambda: cases_for_proportion(expected, width / 2, level), told, images_per_patient, correlation, as_json)
+    _answer(lambda: cases_for_proportion(expected, width / 2, level), told, patients)
 
 
 @samplesize.command
@@ -84,9 +88,7 @@ def sensitivity(
     width: float,
     prevalence: float,
     level: float = 0.95,
-    images_per_patient: Images = 1,
-    correlation: Alike = 0.0,
-    as_json: console.Json = False,
+    patients: Patients = _ONE_IMAGE,
 ) -> None:
     """Patients of a cohort with that prevalence that hold enough diseased ones for the interval of a sensitivity.
 
@@ -101,7 +103,7 @@ def sensitivity(
     level
         Of the interval.
     """
-    _of_those(expected, width, prevalence, level, images_per_patient, correlation, as_json, "sensitivity")
+    _of_those(expected, width, prevalence, level, patients, "sensitivity")
 
 
 @samplesize.command
@@ -111,9 +113,7 @@ def specificity(
     width: float,
     prevalence: float,
     level: float = 0.95,
-    images_per_patient: Images = 1,
-    correlation: Alike = 0.0,
-    as_json: console.Json = False,
+    patients: Patients = _ONE_IMAGE,
 ) -> None:
     """Patients of a cohort with that prevalence that hold enough healthy ones for the interval of a specificity.
 
@@ -128,7 +128,7 @@ def specificity(
     level
         Of the interval.
     """
-    _of_those(expected, width, 1 - prevalence, level, images_per_patient, correlation, as_json, "specificity")
+    _of_those(expected, width, 1 - prevalence, level, patients, "specificity")
 
 
 @samplesize.command
@@ -139,9 +139,7 @@ def mean(
     margin: float = 0.0,
     power: float = 0.8,
     level: float = 0.95,
-    images_per_patient: Images = 1,
-    correlation: Alike = 0.0,
-    as_json: console.Json = False,
+    patients: Patients = _ONE_IMAGE,
 ) -> None:
     """Patients to see that a mean case by case (Dice, say) differs between two models, or is no worse by a margin.
 
@@ -164,9 +162,7 @@ def mean(
     _answer(
         lambda: pairs_for_mean(difference, deviation, margin=margin, power=power, level=level),
         told,
-        images_per_patient,
-        correlation,
-        as_json,
+        patients,
     )
 
 
@@ -177,9 +173,7 @@ def mcnemar(
     second_only: float,
     power: float = 0.8,
     level: float = 0.95,
-    images_per_patient: Images = 1,
-    correlation: Alike = 0.0,
-    as_json: console.Json = False,
+    patients: Patients = _ONE_IMAGE,
 ) -> None:
     """Patients to see that one of two models, or a model and a reader, is right more often on the same cases.
 
@@ -199,9 +193,7 @@ def mcnemar(
     told = _to_see(
         f"that only one is right in {first_only:.0%} and only the other in {second_only:.0%} of cases", 0, power
     )
-    _answer(
-        lambda: pairs_for_mcnemar(first_only, second_only, power, level), told, images_per_patient, correlation, as_json
-    )
+    _answer(lambda: pairs_for_mcnemar(first_only, second_only, power, level), told, patients)
 
 
 @samplesize.command
@@ -214,9 +206,7 @@ def aurocs(
     margin: float = 0.0,
     power: float = 0.8,
     level: float = 0.95,
-    images_per_patient: Images = 1,
-    correlation: Alike = 0.0,
-    as_json: console.Json = False,
+    patients: Patients = _ONE_IMAGE,
 ) -> None:
     """Patients to see that two AUROCs on the same cases differ, or that the first is no worse by a margin.
 
@@ -243,28 +233,15 @@ def aurocs(
     _answer(
         lambda: cases_for_paired_auroc(first, second, prevalence, between, margin=margin, power=power, level=level),
         told,
-        images_per_patient,
-        correlation,
-        as_json,
+        patients,
     )
 
 
-def _of_those(
-    expected: float,
-    width: float,
-    share: float,
-    level: float,
-    images_per_patient: float,
-    correlation: float,
-    as_json: bool,
-    name: str,
-) -> None:
+def _of_those(expected: float, width: float, share: float, level: float, patients: Patients, name: str) -> None:
     from preceptor.maths.sample_size import cases_for_sensitivity
 
     told = f"a {name} of {expected:g} with a {level:.0%} interval {width:g} wide, measured on {share:.0%} of cases"
-    _answer(
-        lambda: cases_for_sensitivity(expected, width / 2, share, level), told, images_per_patient, correlation, as_json
-    )
+    _answer(lambda: cases_for_sensitivity(expected, width / 2, share, level), told, patients)
 
 
 def _to_see(what: str, margin: float, power: float) -> str:
@@ -272,14 +249,14 @@ def _to_see(what: str, margin: float, power: float) -> str:
     return f"{told} seen with a chance of {power:.0%}"
 
 
-def _answer(needed: Callable[[], int], told: str, images_per_patient: float, correlation: float, as_json: bool) -> None:
+def _answer(needed: Callable[[], int], told: str, asked: Patients) -> None:
     from preceptor.core.errors import RecipeError
     from preceptor.maths.sample_size import design_effect, patients
 
     try:
         cases = needed()
-        people = patients(cases, images_per_patient, correlation)
-        effect = design_effect(images_per_patient, correlation)
+        people = patients(cases, asked.images_per_patient, asked.correlation)
+        effect = design_effect(asked.images_per_patient, asked.correlation)
     except (ValueError, ZeroDivisionError) as error:
         raise RecipeError(
             f"no number of patients answers that: {error}",
@@ -287,7 +264,7 @@ def _answer(needed: Callable[[], int], told: str, images_per_patient: float, cor
             code="sample_size",
         ) from error
     text = f"{people} patients: {told}"
-    if images_per_patient > 1:
+    if asked.images_per_patient > 1:
         text += f"\n  {cases} independent images would do; images of one patient are alike (design effect {effect:.2f})"
     record = {"patients": people, "independent_cases": cases, "design_effect": effect, "question": told}
-    console.result(text, record, as_json)
+    console.result(text, record, asked.as_json)
