@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from .deliver.slides import SlideAnswer
     from .intake.annotations.record import Annotations
-    from .intake.deidentify.folder import Report
     from .intake.deidentify.leak_audit import LeakAudit
+    from .intake.deidentify.outcome import Report
     from .intake.picture_cleaning import CleanedFile
     from .intake.reports.labelling import Labelling
     from .intake.scanning import Row, Scan

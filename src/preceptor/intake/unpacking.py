@@ -40,6 +40,8 @@ _SUFFIXES = (
         ".npz",
         ".csv",
         ".tsv",
+        ".bval",
+        ".bvec",
     ),
     *(".parquet", ".xml", ".geojson", ".mp4", ".avi", ".mov", ".gif", ".svs", ".pdf"),
 )

@@ -6,11 +6,9 @@ import hashlib
 import multiprocessing
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,12 @@ from .clips.cleaning import CleanedClip, clean_clip
 from .dicom import Cleaned, clean_dicom, is_dicom
 from .manifest import NAME, Manifest
 from .nifti import clean_nifti, is_nifti
+from .outcome import Outcome, Report
 from .pixels import with_clean_pixels
 from .profile import Settings
 from .pseudonyms import Key
-from .review import SeriesReview, series_to_review
-from .sidecar import clean_sidecar
+from .review import series_to_review
+from .sidecar import clean_gradients, clean_sidecar
 from .slides.cleaning import CleanedSlide, clean_slide
 from .slides.directories import is_tiff
 from .slides.vendors import foreign_slide
@@ -36,78 +35,6 @@ from .table import EDITION
 _PARTS = ".parts"
 #: Most files are read whole; slides and clips are cleaned from file to file, slides whatever their size.
 _LARGEST_BYTES = 4 * 2**30
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file.
-
-    Attributes:
-        number: Its place in the order of paths, from 1.
-        shown: A name that is safe to print.
-        state: ``cleaned``, ``done before``, ``repeated`` or ``refused``.
-        place: Of the cleaned file, relative to the folder.
-        reason: Why it was refused.
-        code: The same in one word.
-        flags: What a person should look at.
-    """
-
-    number: int
-    shown: str
-    state: str
-    place: str = ""
-    reason: str = ""
-    code: str = ""
-    flags: tuple[str, ...] = ()
-
-    def line(self) -> str:
-        """One line for a terminal."""
-        more = self.reason or "; ".join(self.flags)
-        return f"{self.number:>6}  {self.shown:28}  {self.state:11}  {more or self.place}"
-
-
-@dataclass
-class Report:
-    """A batch in numbers.
-
-    Attributes:
-        folder: Of the cleaned files.
-        states: How many files became what.
-        actions: How often each rule was applied.
-        refused: The files that were refused.
-        flagged: The files that a person should look at.
-        patients: How many pseudonyms the folder holds.
-        series: What a person has to look at, folder by folder.
-    """
-
-    folder: Path
-    states: Counter[str] = field(default_factory=Counter)
-    actions: Counter[str] = field(default_factory=Counter)
-    refused: list[Outcome] = field(default_factory=list)
-    flagged: list[Outcome] = field(default_factory=list)
-    patients: int = 0
-    series: list[SeriesReview] = field(default_factory=list)
-
-    @property
-    def not_searched(self) -> int:
-        """Images whose pixels nobody searched for writing."""
-        return sum(each.not_searched for each in self.series)
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as JSON, without names and values."""
-        return {
-            "folder": str(self.folder),
-            "files": dict(self.states),
-            "actions": dict(self.actions),
-            "patients": self.patients,
-            "not_searched": self.not_searched,
-            "review": [each.to_json() for each in self.series if each.is_open],
-            "refused": [{"number": each.number, "file": each.shown, "code": each.code} for each in self.refused],
-            "flagged": [
-                {"number": each.number, "place": each.place, "flags": list(each.flags)} for each in self.flagged
-            ],
-            "manifest": str(self.folder / NAME),
-        }
 
 
 def deidentify_folder(
@@ -233,32 +160,39 @@ def _clean_one(
     path: Path, *, root: Path, parts: Path, settings: Settings, key: Key, done: frozenset[str]
 ) -> dict[str, Any]:
     """Clean one file into the folder of parts; what is returned holds nothing of the original but its hash."""
-    digest = ""
+    digest = name = ""
     try:
         if path.is_symlink() or not path.is_file():
             raise PrepareError("it is a link, or no file", expected="a file", code="link")
         with path.open("rb") as stream:
             start = stream.read(132)
         if not is_dicom(start) and (is_tiff(start) or video_kind(start)):
-            digest = digest_file(path)
-            if digest in done:
-                return {"sha256_in": digest, "done": True}
-            return _clean_from_file(path, start, parts / f"{digest}.part", _renamed(path.relative_to(root), key))
+            digest, place = digest_file(path), _renamed(path.relative_to(root), key)
+            name = Manifest.name(digest, place)
+            if name in done:
+                return {"sha256_in": digest, "name": name, "done": True}
+            return {
+                "sha256_in": digest,
+                "name": name,
+                **_clean_from_file(path, start, parts / _part(name), place),
+            }
         if path.stat().st_size > _LARGEST_BYTES:
             raise PrepareError("it is larger than 4 GiB", expected="a smaller file", code="too_large")
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        if digest in done:
-            return {"sha256_in": digest, "done": True}
+        name = digest if is_dicom(data) else Manifest.name(digest, _renamed(path.relative_to(root), key))
+        if name in done:
+            return {"sha256_in": digest, "name": name, "done": True}
         made, findings = _cleaned(data, path, root, settings, key)
     except PreceptorError as error:
         return {"sha256_in": digest, "reason": error.problem.what, "code": error.problem.code}
     except (OSError, MemoryError) as error:
         return {"sha256_in": digest, "reason": f"it can't be read ({type(error).__name__})", "code": "unreadable"}
-    part = parts / f"{digest}.part"
+    part = parts / _part(name)
     part.write_bytes(made.content)
     return {
         "sha256_in": digest,
+        "name": name,
         "part": part.name,
         "file": made.place,
         "sha256_out": hashlib.sha256(made.content).hexdigest(),
@@ -267,6 +201,10 @@ def _clean_one(
         "shows": made.shows,
         **({"pixels": findings} if findings else {}),
     }
+
+
+def _part(name: str) -> str:
+    return f"{hashlib.sha256(name.encode()).hexdigest()}.part"
 
 
 def _clean_from_file(path: Path, start: bytes, part: Path, place: str) -> dict[str, Any]:
@@ -279,7 +217,6 @@ def _clean_from_file(path: Path, start: bytes, part: Path, place: str) -> dict[s
         part.unlink(missing_ok=True)
         raise
     return {
-        "sha256_in": part.stem,
         "part": part.name,
         "file": place + made.suffix,
         "sha256_out": digest_file(part),
@@ -297,14 +234,17 @@ def _cleaned(data: bytes, path: Path, root: Path, settings: Settings, key: Key) 
     place = _renamed(path.relative_to(root), key)
     if is_nifti(data):
         return clean_nifti(data, place), None
-    if path.suffix.lower() == ".json":
+    suffix = path.suffix.lower()
+    if suffix == ".json":
         return clean_sidecar(data, place), None
+    if suffix in (".bval", ".bvec"):
+        return clean_gradients(data, place, suffix), None
     foreign = foreign_slide(path, data[:132])
     if foreign is not None:
         raise foreign
     raise PrepareError(
         "it is of a kind that can't be cleaned here",
-        expected="DICOM with its preamble, NIfTI, a slide in TIFF, a clip, or a JSON sidecar",
+        expected="DICOM with its preamble, NIfTI, a slide in TIFF, a clip, or a sidecar (.json, .bval, .bvec)",
         remedy="clean it by other means; nothing of it was copied",
         code="kind_unknown",
     )
@@ -320,16 +260,16 @@ def _renamed(relative: Path, key: Key) -> str:
 def _settle(number: int, path: Path, made: dict[str, Any], manifest: Manifest, parts: Path) -> Outcome:
     """Move a cleaned file to its place, unless another has taken it, and note what happened."""
     shown, digest = safe_name(path), made.pop("sha256_in")
+    name = made.pop("name", digest)
     if made.get("done"):
-        entry = manifest.done[digest]
+        entry = manifest.done[name]
         return Outcome(number, shown, "done before", entry["file"], flags=tuple(entry.get("flags", ())))
     part = made.pop("part", None)
-    if part is not None and digest in manifest.done and "file" in manifest.done[digest]:
+    if part is not None and manifest.finished(name):
         (parts / part).unlink(missing_ok=True)
-        if manifest.finished(digest):
-            return Outcome(number, shown, "repeated", manifest.done[digest]["file"])
-    other = manifest.places.get(made["file"], digest) if part is not None else digest
-    if part is not None and other != digest:
+        return Outcome(number, shown, "repeated", manifest.done[name]["file"])
+    other = manifest.places.get(made["file"], name) if part is not None else name
+    if part is not None and other != name:
         (parts / part).unlink(missing_ok=True)
         if manifest.done[other]["sha256_out"] == made["sha256_out"]:
             return Outcome(number, shown, "repeated", made["file"])

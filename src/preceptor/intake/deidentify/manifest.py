@@ -55,17 +55,23 @@ class Manifest:
         self._append({"sha256_in": digest, **entry})
         self._keep(digest, entry)
 
-    def finished(self, digest: str) -> dict[str, Any] | None:
+    @staticmethod
+    def name(digest: str, place: str) -> str:
+        """What a file is known by: its content, and where that does not tell its place, as of a sidecar, its place too."""
+        return digest if place.endswith(".dcm") else f"{digest} {place.partition('.')[0]}"
+
+    def finished(self, name: str) -> dict[str, Any] | None:
         """What was noted for a file, if its cleaned form is still there."""
-        entry = self.done.get(digest)
+        entry = self.done.get(name)
         if entry is None or "file" not in entry:
             return None  # what was refused is tried again: another release may read it
         return entry if (self.folder / entry["file"]).is_file() else None
 
     def _keep(self, digest: str, entry: dict[str, Any]) -> None:
-        self.done[digest] = entry
+        name = self.name(digest, entry.get("file", ".dcm"))
+        self.done[name] = entry
         if "file" in entry:
-            self.places[entry["file"]] = digest
+            self.places[entry["file"]] = name
 
     def close(self) -> None:
         """Nothing more is to be noted."""
