@@ -173,6 +173,28 @@ def _tiff_of_many_strips() -> bytes:
     return _tiff([(256, 4, 1, 4), (257, 4, 1, 4), *page, (273, 4, 2**31 - 1, 8), (279, 4, 2**31 - 1, 8)])
 
 
+def _tiff_whose_strip_inflates() -> bytes:
+    squeeze = zlib.compressobj(9)
+    strip = (
+        squeeze.compress(bytes(64)) + b"".join(squeeze.compress(bytes(8 * MIB)) for _ in range(75)) + squeeze.flush()
+    )
+    tags = [(256, 4, 1, 8), (257, 4, 1, 8), *_PAGE]
+    changed = {259: 8, 273: 8 + 2 + 12 * len(tags) + 4, 278: 8, 279: len(strip)}
+    head = _tiff([(tag, kind, count, changed.get(tag, value)) for tag, kind, count, value in tags])
+    return head[:-64] + strip
+
+
+def _tiff_of_a_large_tile() -> bytes:
+    page = [each for each in _PAGE if each[0] not in (273, 278, 279)]
+    tiles = [(322, 4, 1, 2**20), (323, 4, 1, 2**20), (324, 4, 1, 8), (325, 4, 1, 64)]
+    return _tiff([(256, 4, 1, 16), (257, 4, 1, 16), *[(t, k, c, 8 if t == 259 else v) for t, k, c, v in page], *tiles])
+
+
+def _tiff_of_a_long_strip() -> bytes:
+    page = [each for each in _PAGE if each[0] != 279]
+    return _tiff([(256, 4, 1, 4), (257, 4, 1, 4), *page, (279, 4, 1, 2**32 - 1)])
+
+
 def _gif_of_still_frames() -> bytes:
     from PIL import Image
 
@@ -298,6 +320,9 @@ BOMBS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "TIFF of 2^31 x 2^31": ("tiff", ".tif", _tiff_of_all_sizes),
     "TIFF whose directory follows itself": ("tiff", ".tif", _tiff_that_goes_round),
     "TIFF of 2^31 strips": ("tiff", ".tif", _tiff_of_many_strips),
+    "TIFF of 8 x 8 whose strip inflates to 600 MiB": ("tiff", ".tif", _tiff_whose_strip_inflates),
+    "TIFF of 16 x 16 in a tile of 2^20 x 2^20": ("tiff", ".tif", _tiff_of_a_large_tile),
+    "TIFF of 4 x 4 whose strip takes 4 GiB": ("tiff", ".tif", _tiff_of_a_long_strip),
     "GIF of 18 plain frames of 6,000 x 6,000": ("gif", ".gif", _gif_of_still_frames),
     "NIfTI-2 of 2^62 voxels": ("nifti", ".nii", lambda: _nifti((2**31, 2**31, 1))),
     "NIfTI in gzip, its voxels missing": ("nifti_gz", ".nii.gz", _gzip_of_gzips),

@@ -90,7 +90,7 @@ def _prepared(path: Path) -> None:
 
 
 READERS: dict[str, Callable[[Path], None]] = {
-    **dict.fromkeys(("nifti", "nifti_gz", "bmp", "npy", "clip", "dicom"), _picture),
+    **dict.fromkeys(("nifti", "nifti_gz", "bmp", "npy", "clip", "dicom", "metaimage"), _picture),
     **dict.fromkeys(("png", "jpeg", "tiff"), _picture),
     **dict.fromkeys(("gif", "mp4", "avi"), _picture),
     "npz": _member,

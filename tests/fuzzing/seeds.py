@@ -169,6 +169,17 @@ def _annotations(make: Callable[[], object]) -> Callable[[np.random.Generator], 
     return lambda rng: iter([(".json", json.dumps(make(), indent=1).encode())])
 
 
+def _metaimage(rng: np.random.Generator) -> Made:
+    import SimpleITK
+
+    for packed in (False, True):
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name) / "a.mha"
+            image = SimpleITK.GetImageFromArray(rng.integers(0, 99, (5, 6, 7)).astype(np.int16))
+            SimpleITK.WriteImage(image, str(path), packed)
+            yield ".mha", path.read_bytes()
+
+
 def _asap(rng: np.random.Generator) -> Made:
     from preceptor.intake.annotations.asap import write_asap
     from preceptor.intake.annotations.files import read_annotations
@@ -264,6 +275,7 @@ def _makers() -> dict[str, Callable[[np.random.Generator], Made]]:
         "npy": lambda rng: _arrays(rng, ".npy"),
         "npz": lambda rng: _arrays(rng, ".npz"),
         "clip": _clip,
+        "metaimage": _metaimage,
         "dicom": _dicom,
         "mdai": _annotations(changed.mdai),
         "coco": _annotations(changed.coco),

@@ -75,6 +75,14 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
         if error.problem.where:
             raise
         raise _placed(error, safe_name(path)) from None
+    except MemoryError:
+        raise PrepareError(
+            "reading the file takes more memory than there is",
+            where=safe_name(path),
+            expected="an image of a size that this machine holds",
+            remedy="cut or downsample the image, or read it with a tiled reader",
+            code="memory_limit",
+        ) from None
     except OSError as error:
         raise PrepareError(
             f"the file can't be read: {error.strerror or type(error).__name__}",

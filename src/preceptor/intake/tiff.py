@@ -13,8 +13,11 @@ from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 
 from .labels import as_label_map
-from .limits import MAX_PICTURE_PIXELS, check_dimensions, check_ratio
+from .limits import MAX_PICTURE_PIXELS, check_dimensions, check_ratio, check_stored
 from .raster import damaged, one_channel, without_alpha
+
+#: What was meant to shrink may grow a little, by tables and by chance; more is no picture but what lies behind it.
+_ROOM, _SMALL_SEGMENT = 2, 1 << 16
 
 _ORDER = "CSTXYZ"  # channels, samples of a pixel, time, column, row, depth: as an `Image` has them
 
@@ -50,6 +53,7 @@ def read_tiff(path: Path, *, member: str | None = None, is_label: bool = False) 
             check_ratio(math.prod(shape) * part.dtype.itemsize, path.stat().st_size, path, is_label=is_label)
             axes = _checked_axes(part.axes, shape, path)
             page = part.keyframe
+            _check_segments([part] if hasattr(part, "databytecounts") else part.pages, page, path)
             array, displayed = _decoded(part, page, number, path)
             if array.shape != shape:
                 raise damaged(path)
@@ -83,6 +87,15 @@ def _part(file: Any, member: str | None, path: Path) -> tuple[Any, int]:
         remedy="name the page; a slide with its pyramid is read by tiles",
         code="no_member",
     )
+
+
+def _check_segments(pages: Any, keyframe: Any, path: Path) -> None:
+    """Refuse strips and tiles that claim what the file does not hold, or that hold more than their pixels take."""
+    raw = check_dimensions(keyframe.chunks, path, 3 * MAX_PICTURE_PIXELS) * keyframe.dtype.itemsize
+    longest = max((max(page.databytecounts, default=0) for page in pages if page is not None), default=0)
+    check_stored(longest, path.stat().st_size, path)
+    if keyframe.compression != 1 and longest > _ROOM * raw + _SMALL_SEGMENT:
+        raise damaged(path)
 
 
 def _checked_axes(axes: str, shape: tuple[int, ...], path: Path) -> str:

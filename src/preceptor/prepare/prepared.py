@@ -44,7 +44,11 @@ ANYWHERE, BOUNDARY = -1, -2
 def _end(entry: Mapping[str, Any]) -> int:
     """Where an array ends, its shape and type fitting the bytes it is given."""
     first, end, *shape = map(operator.index, (*entry["data_offsets"], *entry["shape"]))
-    if min(first, *shape) < 0 or end - first != math.prod(shape) * np.dtype(_KINDS[entry["dtype"]]).itemsize:
+    if (
+        min(first, *shape) < 0
+        or max(end, *shape) >= 2**48
+        or end - first != math.prod(shape) * np.dtype(_KINDS[entry["dtype"]]).itemsize
+    ):
         raise ValueError("an array that does not fit its place")
     return end
 
