@@ -199,3 +199,41 @@ def test_a_whole_case_is_drawn_as_a_patch_is(tmp_path):
     other = vary(sample, transforms([DRAWN]), np.random.default_rng(1), "label").sample
     assert np.array_equal(varied.sample.reference.array, again.reference.array)
     assert not np.allclose(varied.sample.reference.array, other.reference.array, atol=0.05)
+
+
+# ---------------------------------------------------------------- structures that hide
+
+
+def drawn_of(seed, **settings):
+    """A cube of `small` beside one of `large`, in a background of two halves: the mean grey value of each of the four."""
+    truth, halves = np.zeros((1, 12, 12, 12), np.int8), np.ones((1, 12, 12, 12), np.uint8)
+    truth[0, 2:5, 2:10, 2:10], truth[0, 7:10, 2:10, 2:10] = 1, 2
+    halves[0, 6:] = 2
+    masks = {"label": torch.from_numpy(truth), "halves": torch.from_numpy(halves)}
+    sample = Sample("a", {}, mask_values={"label": {0: "background", 1: "small", 2: "large"}})
+    step = ImageFromLabels(background=["halves"], deviation=[0.0, 0.0], **settings)
+    made = step.draw(np.random.default_rng(seed), sample).function(torch.zeros(1, 12, 12, 12), masks)[0]
+    return [float(made[each].mean()) for each in ((3, 5, 5), (8, 5, 5), (0, 0, 0), (11, 0, 0))]
+
+
+def test_what_hides_looks_like_a_part_of_the_background():
+    taken = set()
+    for seed in range(40):
+        small, large, *background = drawn_of(seed, alike=[["small", "large"]], apart=0.01, hidden=1.0)
+        nearest = min((0, 1), key=lambda part: abs(background[part] - small))
+        assert abs(small - background[nearest]) <= 0.01 and abs(large - background[nearest]) <= 0.01
+        taken.add(nearest)
+    assert taken == {0, 1}, "either part, in its turn"
+    apart = [drawn_of(seed, apart=0.0, hidden=1.0) for seed in range(40)]
+    assert all({small, large} <= set(background) for small, large, *background in apart)
+    assert any(small != large for small, large, *_ in apart), "classes of no group hide each for itself"
+
+
+def test_it_hides_as_often_as_asked_and_never_unasked():
+    shares = {
+        chance: np.mean([drawn_of(seed, apart=0.0, hidden=chance)[0] in drawn_of(seed, apart=0.0, hidden=chance)[2:]
+                         for seed in range(200)])
+        for chance in (0.0, 0.5)
+    }  # fmt: skip
+    assert shares[0.0] == 0 and abs(shares[0.5] - 0.5) < 0.12
+    assert drawn_of(3) == drawn_of(3, hidden=0.0)

@@ -65,6 +65,35 @@ def draw_appearance(
     return Appearance(means.astype(np.float32), deviations.astype(np.float32))
 
 
+def hide(
+    rng: np.random.Generator,
+    appearance: Appearance,
+    groups: Sequence[Sequence[int]],
+    among: Sequence[int],
+    chance: float,
+    apart: float = 0.0,
+) -> Appearance:
+    """Let groups of structures look like another structure, each with some chance: only their shape is left to see.
+
+    Args:
+        rng: Draws for each group whether, like which, and how far its means lie from that.
+        appearance: Of each structure.
+        groups: Of structures; one that is hidden looks like a single other.
+        among: Structures to look like; where there are none, nothing is hidden.
+        chance: 0 to 1.
+        apart: The group's means lie no further than this from the other structure's.
+
+    Source: own; in Billot 2023 (arXiv:2107.09559), section 4.2, tissues of one kind share a draw by being named.
+    """
+    means, deviations = (each.copy() for each in appearance)
+    for group in groups if len(among) else ():
+        if rng.random() < chance:
+            other = among[int(rng.integers(len(among)))]
+            means[list(group)] = means[other] + rng.uniform(-apart, apart, len(group))
+            deviations[list(group)] = deviations[other]
+    return Appearance(means, deviations)
+
+
 def painted(structures: Tensor, appearance: Appearance, rng: np.random.Generator) -> Tensor:
     """Draw every voxel from the normal distribution of its structure.
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from annotated_types import Ge, Len
+from annotated_types import Ge, Le, Len
 
 from preceptor.core.applied import Applied, Intensity
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.evidence import Question
-from preceptor.maths.label_synthesis import draw_appearance, painted, structures_of
+from preceptor.maths.label_synthesis import draw_appearance, hide, painted, structures_of
 
 Ends = Annotated[list[float], Len(2, 2)]
 
@@ -37,6 +37,8 @@ class ImageFromLabels:
         deviation: Least and largest standard deviation within one.
         alike: Groups of the task's classes that look alike in every scan: each shares one draw.
         apart: The means of such a group lie no further than this from the one that they share.
+        hidden: How often such a group, or a class of no group, looks like one part of the background: it is then known
+            by its shape and place alone, as grey matter is among other grey matter.
 
     Shapes: ``(channel, *space)``, of the unit of `mean`; outside the image counts as a structure of its own.
 
@@ -68,12 +70,14 @@ class ImageFromLabels:
         deviation: Ends = [0.01, 0.1],  # noqa: B006
         alike: list[list[str]] | None = None,
         apart: Annotated[float, Ge(0)] = 0.03,
+        hidden: Annotated[float, Ge(0), Le(1)] = 0.0,
     ) -> None:
         self.background = background
         self.mean = mean
         self.deviation = deviation
         self.alike = alike
         self.apart = apart
+        self.hidden = hidden
         together = [name for group in alike or () for name in group]
         if mean[0] > mean[1] or not 0 <= deviation[0] <= deviation[1]:
             raise _refused("a range of mean or deviation", "[lowest, highest], deviations of 0 or more")
@@ -114,12 +118,20 @@ class ImageFromLabels:
                     code="mask_absent",
                 )
             index, first = structures_of(masks[truth][0], None if chosen is None else masks[chosen][0])
+            among = index[index < first].unique().tolist() if self.hidden else ()
             number = max(first + max(sample.mask_values[truth]), int(index.max()) + 1)
             alike = [[first - 1 + value for value in group] for group in groups]
             ends = (self.mean[0], self.mean[1]), (self.deviation[0], self.deviation[1])
-            return torch.stack(
-                [painted(index, draw_appearance(own, number, *ends, alike, self.apart), own) for _ in image]
-            )
+            alone = [[first - 1 + value] for value in sample.mask_values[truth] if value > 0]
+            hideable = [*alike, *(each for each in alone if not any(each[0] in group for group in alike))]
+
+            def channel() -> torch.Tensor:
+                appearance = draw_appearance(own, number, *ends, alike, self.apart)
+                if self.hidden:
+                    appearance = hide(own, appearance, hideable, among, self.hidden, self.apart)
+                return painted(index, appearance, own)
+
+            return torch.stack([channel() for _ in image])
 
         masks = (truth,) if chosen is None else (truth, chosen)
         return Intensity(function, parameters={"background": chosen}, masks=masks)
