@@ -34,6 +34,8 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 #: Arrays of fewer bytes are read as they are met.
 _LARGE = 16 * 2**20
 _BLOCK = 16
+#: No array is so long, nor a file.
+_BEYOND = 2**48
 _PAGE = mmap.PAGESIZE
 #: Places kept of each class, for patches centred on it.
 _MOST_CENTRES = 4096
@@ -44,11 +46,8 @@ ANYWHERE, BOUNDARY = -1, -2
 def _end(entry: Mapping[str, Any]) -> int:
     """Where an array ends, its shape and type fitting the bytes it is given."""
     first, end, *shape = map(operator.index, (*entry["data_offsets"], *entry["shape"]))
-    if (
-        min(first, *shape) < 0
-        or max(end, *shape) >= 2**48
-        or end - first != math.prod(shape) * np.dtype(_KINDS[entry["dtype"]]).itemsize
-    ):
+    is_bound = min(first, *shape) >= 0 and max(end, *shape) < _BEYOND
+    if not is_bound or end - first != math.prod(shape) * np.dtype(_KINDS[entry["dtype"]]).itemsize:
         raise ValueError("an array that does not fit its place")
     return end
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ MAX_BYTES = 2**30
 
 #: What an export may take once it is read, and how many times its own bytes where that is much: outlines take 5 to 25 times.
 MAX_MEMORY_BYTES, MOST_TIMES, MUCH_BYTES = 6 * 2**30, 32, 2**28
+
+_HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
 
 #: About what Python takes for an object, a list, and one more value in either.
 _TAKEN = {b"{": 200, b"[": 80, b",": 36}
@@ -38,7 +41,10 @@ def read_json(path: Path) -> Any:
         what = f"{size:,} bytes would take about {taken:,} of memory"
         raise annotation_error(path, what, "outlines, not objects without content", "json_bomb")
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
+        found = json.loads(content, parse_constant=_refuse_constant)
+        if _HALVES.search(content):  # half of a letter is none: nothing could write it again
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except (ValueError, RecursionError) as error:
         raise annotation_error(path, "the file is no JSON", "a whole JSON export", "annotation_json") from error
 
