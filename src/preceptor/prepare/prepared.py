@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import mmap
-import operator
 import os
 import struct
 from collections.abc import Mapping, Sequence
@@ -45,11 +44,11 @@ ANYWHERE, BOUNDARY = -1, -2
 
 def _end(entry: Mapping[str, Any]) -> int:
     """Where an array ends, its shape and type fitting the bytes it is given."""
-    first, end, *shape = map(operator.index, (*entry["data_offsets"], *entry["shape"]))
-    is_bound = min(first, *shape) >= 0 and max(end, *shape) < _BEYOND
-    if not is_bound or end - first != math.prod(shape) * np.dtype(_KINDS[entry["dtype"]]).itemsize:
+    first, end, *shape = numbers = (*entry["data_offsets"], *entry["shape"])
+    are_whole = all(type(each) is int and 0 <= each < _BEYOND for each in numbers)  # to Python, true is a number
+    if not are_whole or end - first != math.prod(shape) * np.dtype(_KINDS[entry["dtype"]]).itemsize:
         raise ValueError("an array that does not fit its place")
-    return end
+    return int(end)
 
 
 @dataclass(frozen=True)
