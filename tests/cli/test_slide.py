@@ -68,3 +68,10 @@ def test_what_is_no_slide_ends_with_the_code_for_data(tmp_path, capsys):
 def test_sizes_that_make_no_tiles_end_with_the_code_for_usage(slide, tmp_path, capsys):
     assert main(["slide", "tile", str(slide), "--out", str(tmp_path / "o"), "--overlap", "1"]) == 2
     assert "can't be cut" in capsys.readouterr().err
+
+
+def test_without_the_extra_it_is_named_and_the_code_is_its_own(tmp_path, capsys, monkeypatch):
+    (tmp_path / "Doe.svs").write_bytes(b"II*\0")
+    monkeypatch.setattr("preceptor.intake.slides.slide.find_spec", lambda name: None)
+    assert main(["slide", "info", str(tmp_path / "Doe.svs")]) == 5
+    assert "pip install 'preceptor[pathology]'" in capsys.readouterr().err

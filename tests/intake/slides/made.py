@@ -55,9 +55,17 @@ def write_tiff(path: Path, levels: list[np.ndarray], microns: float | None = 0.5
 
 
 def write_dicom(
-    folder: Path, levels: list[np.ndarray], microns: float = 0.5, tile: int = 64, sparse: bool = False, lossless=True
+    folder: Path,
+    levels: list[np.ndarray],
+    microns: float = 0.5,
+    tile: int = 64,
+    sparse: bool = False,
+    label: np.ndarray | None = None,
 ) -> list[Path]:
-    """One instance a level; sparse ones leave out frames that are all white and tell each frame's place."""
+    """One instance a level; sparse ones leave out frames that are all white and tell each frame's place.
+
+    A label is one more instance of the same series.
+    """
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.encaps import encapsulate
     from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
@@ -65,7 +73,7 @@ def write_dicom(
     folder.mkdir(exist_ok=True)
     study, series, frame_of_reference = generate_uid(), generate_uid(), generate_uid()
     written = []
-    for number, array in enumerate(levels):
+    for number, array in enumerate([*levels, *([] if label is None else [label])]):
         rows, columns = array.shape[:2]
         spacing = microns / 1000 * levels[0].shape[0] / rows
         data = Dataset()
@@ -75,7 +83,8 @@ def write_dicom(
         data.file_meta.TransferSyntaxUID = RLELossless if sparse else ExplicitVRLittleEndian
         data.StudyInstanceUID, data.SeriesInstanceUID, data.Modality = study, series, "SM"
         data.FrameOfReferenceUID = frame_of_reference
-        data.ImageType = ["ORIGINAL" if number == 0 else "DERIVED", "PRIMARY", "VOLUME", "NONE"]
+        flavour = "VOLUME" if number < len(levels) else "LABEL"
+        data.ImageType = ["ORIGINAL" if number == 0 else "DERIVED", "PRIMARY", flavour, "NONE"]
         data.TotalPixelMatrixRows, data.TotalPixelMatrixColumns = rows, columns
         data.Rows = data.Columns = tile
         data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0

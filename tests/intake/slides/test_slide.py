@@ -208,3 +208,37 @@ def test_without_the_extra_its_name_is_told(tmp_path, monkeypatch):
     with pytest.raises(MissingExtra, match="pathology") as caught:
         open_slide(tmp_path / "Doe_Jane.tif")
     assert caught.value.exit_code == 5
+
+
+def test_a_label_in_dicom_is_no_level(tmp_path):
+    label = picture(70, 50, seed=4)
+    write_dicom(tmp_path / "s", pyramid(picture(130, 190), 2), label=label)
+    with open_slide(tmp_path / "s") as slide:
+        assert [each.size for each in slide.levels] == [(130, 190), (65, 95)]
+        assert slide.associated == ("label",) and (slide.read_associated("label") == label).all()
+
+
+@pytest.mark.parametrize("name", ["014_sm_image", "132_boxes_0", "133_boxes_1"])
+def test_dicom_of_others_is_read_as_openslide_does(shared_data, name):
+    openslide = pytest.importorskip("openslide")
+    path = shared_data("dicom_zoo") / "files" / f"{name}.dcm"
+    with open_slide(path) as slide, openslide.OpenSlide(path) as peer:
+        assert slide.microns_per_pixel == pytest.approx(
+            (float(peer.properties["openslide.mpp-y"]), float(peer.properties["openslide.mpp-x"]))
+        )
+        rows, columns = slide.size
+        shown = np.asarray(peer.read_region((0, 0), 0, (columns, rows)))
+        assert (slide.read((0, 0), (rows, columns))[shown[..., 3] == 255] == shown[shown[..., 3] == 255][:, :3]).all()
+
+
+def test_compressed_dicom_is_what_it_was_before_with_an_offset_table_and_without(shared_data):
+    folder = shared_data("dicom_zoo") / "files"
+    seen = []
+    for name in ("014_sm_image", "019_sm_image_jpegls", "020_sm_image_jpegls_nobot"):
+        with open_slide(folder / f"{name}.dcm") as slide:
+            seen.append(slide.read((0, 0), slide.size))
+    assert (seen[0] == seen[1]).all() and (seen[0] == seen[2]).all()
+
+
+def test_fluorescence_in_dicom_is_refused(shared_data):
+    assert _code(shared_data("dicom_zoo") / "files" / "017_sm_image_grayscale.dcm") == "slide_not_colour"

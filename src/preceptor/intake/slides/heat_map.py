@@ -37,7 +37,7 @@ class HeatMap:
         self.cell = self._tile[0] / _CELLS, self._tile[1] / _CELLS
         self.microns_per_pixel = tiling.tile_um / _CELLS
         rows, columns = (int(np.ceil(s / c - 1e-6)) for s, c in zip(slide.size, self.cell, strict=True))
-        self._sum, self._weight = np.zeros((rows, columns)), np.zeros((rows, columns))
+        self._sum, self._weight = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
 
     def add(self, corner: tuple[int, int], value: float) -> None:
         """Lay a tile's value over the slide.
@@ -66,7 +66,7 @@ class HeatMap:
     def values(self) -> np.ndarray:
         """``(row, column)`` float32, NaN where no tile spoke."""
         found = np.full(self._sum.shape, np.nan, np.float32)
-        np.divide(self._sum, self._weight, out=found, where=self._weight > 0, casting="same_kind")
+        np.divide(self._sum, self._weight, out=found, where=self._weight > 0)
         return found
 
 
