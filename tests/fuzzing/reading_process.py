@@ -39,10 +39,10 @@ def answer_requests() -> None:
         for request in requests():
             if request["kind"] not in warm:  # what is loaded once is no file's cost
                 warm.add(request["kind"])
-                for whole in sorted((Path(request["seeds"]) / request["kind"]).iterdir()):
+                for whole in sorted((Path(request["seeds"]) / request["kind"]).iterdir())[:2]:
                     copy = Path(name) / whole.name
                     copy.write_bytes(whole.read_bytes())
-                    _outcome(request["kind"], copy)
+                    outcome_of(request["kind"], copy)
             told = _tried(request, Path(name))
             send(output, json.dumps({**told, "shape": [0], "dtype": "u1"}).encode())
             send(output, np.zeros(0, "u1").tobytes())
@@ -65,7 +65,7 @@ def _tried(request: dict, folder: Path) -> dict:
     path.write_bytes(content)
     Path("/proc/self/clear_refs").write_text("5")
     before, began = _peak_mib(), time.perf_counter()
-    outcome = _outcome(kind, path)
+    outcome = outcome_of(kind, path)
     seconds, rise = time.perf_counter() - began, _peak_mib() - before
     if seconds > MOST_SECONDS:
         outcome = f"slow: {outcome}"
@@ -74,7 +74,8 @@ def _tried(request: dict, folder: Path) -> dict:
     return {"outcome": outcome, "seconds": seconds, "rise_mib": rise}
 
 
-def _outcome(kind: str, path: Path) -> str:
+def outcome_of(kind: str, path: Path) -> str:
+    """``read``, the code of a refusal, or a finding, which has a space in it."""
     try:
         READERS[kind](path)
     except PreceptorError as error:

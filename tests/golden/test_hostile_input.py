@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,9 @@ from preceptor.intake.read import read_image
 from tests.fuzzing.bombs import BOMBS
 from tests.fuzzing.campaign import answer_of, importable, reading_child, tried
 from tests.fuzzing.readers import READERS
+from tests.fuzzing.reading_process import NAME, content_of, outcome_of
 from tests.fuzzing.seeds import KINDS, write_seeds
+from tests.intake import test_changed_annotations as changed
 
 #: Kinds whose libraries load in less time than a fast test has.
 LIGHT = tuple(kind for kind in ("nifti", "nifti_gz", "png", "jpeg", "bmp", "npy", "npz", "coco", "geojson", "mdai"))
@@ -70,7 +74,7 @@ def test_what_is_damaged_and_slow_to_load_was_right(tmp_path):
 
 @pytest.mark.answer("I12.3")
 def test_three_hundred_damaged_files_are_read_or_refused(seeds):
-    found = tried(seeds, [(kind, number) for number in range(300 // len(LIGHT)) for kind in LIGHT])
+    found = tried(seeds, [(kind, number) for number in range(300 // len(LIGHT)) for kind in LIGHT], processes=1)
     assert not found.findings
     assert found.files == 300 and min(outcomes(found).values()) > 60
 
@@ -109,7 +113,7 @@ CODES = {
     "TIFF of 2^31 x 2^31": "too_large",
     "TIFF whose directory follows itself": "read",
     "TIFF of 2^31 strips": "damaged",
-    "TIFF of 8 x 8 whose strip inflates to 600 MiB": "damaged",
+    "TIFF of 8 x 8 whose strip inflates to 200 MiB": "damaged",
     "TIFF of 16 x 16 in a tile of 2^20 x 2^20": "too_large",
     "TIFF of 4 x 4 whose strip takes 4 GiB": "truncated",
     "GIF of 18 plain frames of 6,000 x 6,000": "decompression_bomb",
@@ -179,3 +183,68 @@ def test_a_folder_of_links_is_not_followed_out_of_it(tmp_path):
     (tmp_path / "given" / "b").symlink_to(tmp_path / "outside", target_is_directory=True)
     (tmp_path / "given" / "c").symlink_to(tmp_path / "given", target_is_directory=True)
     assert not scan(tmp_path / "given").rows
+
+
+# ------------------------------------------------------------------------------- the same here, and through the door
+
+
+@pytest.mark.answer("I12.3")
+@pytest.mark.parametrize("kind", ["nifti", "nifti_gz", "npy", "coco", "mdai", "geojson"])
+def test_readers_that_need_no_decoder_read_or_refuse_in_this_process(kind, seeds, tmp_path):
+    told = Counter()
+    for number in range(60):
+        suffix, content = content_of(seeds, kind, number, seed=7)
+        path = tmp_path / f"{NAME}{suffix}"
+        path.write_bytes(content)
+        told[outcome_of(kind, path)] += 1
+    assert not [outcome for outcome in told if " " in outcome]
+    assert 0 < told["read"] < 60
+
+
+@pytest.mark.answer("I12.3")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "eight million empty objects",
+        "TIFF of 16 x 16 in a tile of 2^20 x 2^20",
+        "TIFF of 4 x 4 whose strip takes 4 GiB",
+        "TIFF of 8 x 8 whose strip inflates to 200 MiB",
+        "NPY whose header nests",
+    ],
+)
+def test_a_bomb_is_refused_by_its_code_in_this_process(name, tmp_path):
+    kind, suffix, make = BOMBS[name]
+    (tmp_path / f"a{suffix}").write_bytes(make())
+    assert outcome_of(kind, tmp_path / f"a{suffix}") == CODES[name]
+
+
+@pytest.mark.answer("I12.3")
+def test_half_a_letter_is_no_text(tmp_path):
+    content = changed.coco()
+    content["categories"][0]["name"] = "\ud800"
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert outcome_of("coco", tmp_path / "a.json") == "annotation_json"
+
+
+@pytest.mark.answer("I12.3")
+def test_what_kills_its_reader_or_sends_addresses_costs_one_file(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from preceptor.intake import decoding, door
+
+    Image.new("L", (5, 4)).save(tmp_path / "a.png")
+    child = decoding.Child("preceptor.intake.door", "answer_requests", 5)
+    monkeypatch.setattr(door, "_idle", [child])
+    whole = child._code
+    facts = json.dumps(
+        {"shape": [1, 1, 1], "dtype": "|O", "affine_mm": np.eye(4).tolist(), "has_time": False, "meta": {}}
+    )
+    sent = f"struct.pack('<Q', {len(facts)}) + {facts.encode()!r} + struct.pack('<Q', 8) + bytes(8)"
+    for code in ("import os; os.abort()", f"import struct, sys, time; sys.stdout.buffer.write({sent})"):
+        child._code = code
+        with pytest.raises(PrepareError) as refused:
+            door.read_apart(tmp_path, "a.png")
+        assert refused.value.problem.code == "reader_ended"
+        child._code = whole
+        assert door.read_apart(tmp_path, "a.png").shape == (5, 4)
+        child.stop()
