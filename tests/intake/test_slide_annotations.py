@@ -10,6 +10,7 @@ import pytest
 
 from preceptor.cli import main
 from preceptor.core.errors import CohortError
+from preceptor.intake.annotations import asap as module
 from preceptor.intake.annotations.asap import read_asap, write_asap
 from preceptor.intake.annotations.files import read_annotations, write_annotations
 from preceptor.intake.annotations.geojson import read_geojson, write_geojson
@@ -228,6 +229,38 @@ def test_rings_that_cross_without_holding_a_vertex_of_each_other_overlap():
     assert not rings_overlap(across, np.array(square(10, 4, 12, 6), float))
     corner = np.array([[0, 0], [10, 0], [0, 10]], float)
     assert not rings_overlap(corner, np.array(square(7, 7, 9, 9), float))
+
+
+def test_rings_that_share_area_are_found_whatever_they_share_else():
+    shapely = pytest.importorskip("shapely")
+    rng = np.random.default_rng(0)
+    for number in range(400):
+        first, second = (
+            rng.uniform(0, 10, (3, 2)),
+            rng.uniform(0, 10, (3, 2)) * rng.uniform(0.2, 1) + rng.uniform(0, 4, 2),
+        )
+        if number % 2:
+            first, second = np.round(first), np.round(second)  # corners and edges in common
+        areas = [shapely.Polygon(ring) for ring in (first, second)]
+        if min(area.area for area in areas) > 1e-9:
+            shared = areas[0].intersection(areas[1]).area > 1e-9
+            assert rings_overlap(first, second) >= shared
+            assert number % 2 or rings_overlap(first, second) == shared
+
+
+def test_more_than_can_be_compared_is_refused_and_thousands_are_not(tmp_path, monkeypatch):
+    boxes = [square(10 * n, 0, 10 * n + 8, 8) for n in range(1500)]
+    holes = [square(10 * n + 2, 2, 10 * n + 4, 4) for n in range(1500)]
+    (tmp_path / "a.xml").write_text(
+        asap(*(("Polygon", "_0", ring) for ring in boxes), *(("Polygon", "_2", ring) for ring in holes))
+    )
+    start = time.perf_counter()
+    found = read_asap(tmp_path / "a.xml", "slide")
+    assert time.perf_counter() - start < 3 and all(len(row.geometry) == 2 for row in found.rows)
+    monkeypatch.setattr(module, "_MOST_PAIRS", 1000)
+    with pytest.raises(CohortError) as caught:
+        read_asap(tmp_path / "a.xml", "slide")
+    assert caught.value.problem.code == "too_large"
 
 
 BOMB = "\n".join(

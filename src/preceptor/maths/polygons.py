@@ -12,6 +12,8 @@ import numpy as np
 
 #: Rows that a part of a border crosses; more of them are counted in turns, so that memory stays small.
 _MOST_CROSSINGS = 1 << 20
+#: Pairs of edges of two rings that are compared, which takes seconds.
+_MOST_COMPARISONS = 10**9
 
 
 def inside_polygon(vertices: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -73,28 +75,49 @@ def _parts(lengths: np.ndarray) -> Iterator[slice]:
 
 
 def rings_overlap(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether two rings ``(vertex, 2)`` share area: one holds a vertex of the other, or their edges cross."""
-    apart = (first.min(0) >= second.max(0)) | (second.min(0) >= first.max(0))
-    if apart.any():
+    """Whether two rings ``(vertex, 2)`` share area: one holds a vertex of the other, or their edges cross.
+
+    Rings that touch in a point may count as overlapping. Of rings that are too long to be compared edge by edge it is enough that
+    the boxes around them overlap.
+    """
+    low, high = np.maximum(first.min(0), second.min(0)), np.minimum(first.max(0), second.max(0))
+    if (low >= high).any():
         return False
-    if _holds(first, second).any() or _holds(second, first).any():
+    ends = [_near(ring, low, high) for ring in (first, second)]
+    if len(ends[0][0]) * len(ends[1][0]) > _MOST_COMPARISONS or len(first) * len(second) > _MOST_COMPARISONS:
         return True
-    start, ahead = second, np.roll(second, -1, axis=0)
-    for one, two in zip(first, np.roll(first, -1, axis=0), strict=True):
-        sides = _side(one, two, start) * _side(one, two, ahead) < 0
-        if (sides & (_side(start, ahead, one) * _side(start, ahead, two) < 0)).any():
+    if _holds(first, second, low, high) or _holds(second, first, low, high):
+        return True
+    (start, end), (other_start, other_end) = ends
+    step = max(_MOST_CROSSINGS // max(len(other_start), 1), 1)
+    for at in range(0, len(start), step):
+        one, two = start[at : at + step, None], end[at : at + step, None]
+        parted = _side(one, two, other_start) * _side(one, two, other_end) < 0
+        if (parted & (_side(other_start, other_end, one) * _side(other_start, other_end, two) < 0)).any():
             return True
     return False
 
 
-def _holds(ring: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Which places ``(place, 2)`` lie inside a ring, by the even-odd rule."""
-    inside = np.zeros(len(places), dtype=bool)
-    for low, high in zip(*_edges(ring), strict=True):
-        if low[1] < high[1]:
-            beside = (places[:, 1] >= low[1]) & (places[:, 1] < high[1])
-            inside ^= beside & (_side(low, high, places) > 0)
-    return inside
+def _near(ring: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends ``(edge, 2)`` of the edges of a ring that may reach into a box."""
+    ahead = np.roll(ring, -1, axis=0)
+    near = ((np.minimum(ring, ahead) <= high) & (np.maximum(ring, ahead) >= low)).all(axis=1)
+    return ring[near], ahead[near]
+
+
+def _holds(ring: np.ndarray, places: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether any of the places that lie in a box lies inside a ring, by the even-odd rule."""
+    places = places[((places >= low) & (places <= high)).all(axis=1)]
+    lower, upper = _edges(ring)
+    met = (lower[:, 1] < upper[:, 1]) & (lower[:, 1] <= high[1]) & (upper[:, 1] > low[1])
+    lower, upper = lower[met], upper[met]
+    step = max(_MOST_CROSSINGS // max(len(lower), 1), 1)
+    for at in range(0, len(places), step):
+        some = places[at : at + step, None]
+        beside = (some[..., 1] >= lower[:, 1]) & (some[..., 1] < upper[:, 1])
+        if ((beside & (_side(lower, upper, some) > 0)).sum(axis=1) % 2 == 1).any():
+            return True
+    return False
 
 
 def _side(start: np.ndarray, end: np.ndarray, place: np.ndarray) -> np.ndarray:

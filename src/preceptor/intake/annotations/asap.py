@@ -26,6 +26,9 @@ EXCLUSIONS = ("_2", "Exclusion", "exclusion")
 #: Groups that are cut out of every other and are labels of their own, in CAMELYON17.
 INSIDE = ("normal",)
 
+#: Outlines times exclusions that are compared; slides have thousands.
+_MOST_PAIRS = 10**8
+
 _KINDS: dict[str, Kind] = {
     "polygon": "polygon",
     "spline": "polygon",
@@ -87,17 +90,28 @@ def read_asap(
         raise annotation_error(
             path, "an annotation's coordinates do not fit its type", expected, "annotation_format"
         ) from error
-    lost = 0
-    for cut in (*cuts, *excluded):
-        ring = _outline(cut)
-        hit = [
-            row for row in rows if row.kind == "polygon" and row.label != cut.label and _overlap(_outline(row), ring)
-        ]
-        for row in hit:
-            row.geometry.append(["cut", ring])
-        lost += not hit and cut in excluded
+    if (len(cuts) + len(excluded)) * len(rows) > _MOST_PAIRS:
+        raise annotation_error(path, "more is excluded than can be compared", f"{_MOST_PAIRS:,} pairs", "too_large")
+    _cut_out(rows, cuts)
+    lost = _cut_out(rows, excluded)
     notes = [f"{lost} excluded outlines overlap nothing and were dropped"] if lost else []
     return Annotations(tuple(rows), labels=tuple(dict.fromkeys(row.label for row in rows)), notes=tuple(notes))
+
+
+def _cut_out(rows: list[Annotation], cuts: list[Annotation]) -> int:
+    """Cut outlines out of every row of another label that they overlap; returned is how many overlap none."""
+    areas = [(row, np.array(_outline(row))) for row in rows if row.kind == "polygon"]
+    lows = np.array([outline.min(0) for _, outline in areas]).reshape(-1, 2)
+    highs = np.array([outline.max(0) for _, outline in areas]).reshape(-1, 2)
+    lost = 0
+    for cut in cuts:
+        ring = np.array(_outline(cut))
+        near = np.flatnonzero(((lows < ring.max(0)) & (highs > ring.min(0))).all(axis=1))
+        hit = [areas[n][0] for n in near if areas[n][0].label != cut.label and rings_overlap(areas[n][1], ring)]
+        for row in hit:
+            row.geometry.append(["cut", _outline(cut)])
+        lost += not hit
+    return lost
 
 
 class _Found:
@@ -166,8 +180,8 @@ def write_asap(path: Path, annotations: Annotations, *, exclusion: str = "exclus
     written: list[tuple[Mapping[str, Any], str, list[Any]]] = []
     left: Counter[str] = Counter()
     holes: list[list[Any]] = []
-    areas = [(row, _rings(row)) for row in annotations.rows if row.kind in ("box", "polygon")]
-    outlined = [ring for row, rings in areas if row.label in INSIDE for _, ring in rings[:1]]
+    areas = [_Area(row) for row in annotations.rows if row.kind in ("box", "polygon")]
+    outlined = [area.rings[0][1] for area in areas if area.row.label in INSIDE]
     for row in annotations.rows:
         own = row.extra.get("asap") or {}
         if GROUPS.get(str(own.get("group")), own.get("group")) != row.label:
@@ -181,7 +195,7 @@ def write_asap(path: Path, annotations: Annotations, *, exclusion: str = "exclus
             written.append((named, "Measurement", row.geometry))
         else:
             rings = _rings(row)
-            if _can_be_excluded(rings, areas):
+            if all(how == "add" for how, _ in rings) or _can_be_excluded(_Area(row), areas):
                 written.extend((named, "Polygon", ring) for how, ring in rings if how == "add")
                 holes.extend(ring for how, ring in rings if how == "cut" and ring not in holes + outlined)
             else:
@@ -215,8 +229,21 @@ def _outline(row: Annotation) -> Any:
     return row.geometry[0][1]
 
 
-def _overlap(first: Any, second: Any) -> bool:
-    return rings_overlap(np.array(first), np.array(second))
+class _Area:
+    """A row's rings as arrays, with the box around all of it."""
+
+    def __init__(self, row: Annotation) -> None:
+        self.row, self.rings = row, _rings(row)
+        self.arrays = [np.array(ring) for _, ring in self.rings]
+        self.low = np.min([ring.min(0) for ring in self.arrays], axis=0)
+        self.high = np.max([ring.max(0) for ring in self.arrays], axis=0)
+
+    def adds_within(self, ring: np.ndarray, start: int = 0) -> bool:
+        """Whether anything that is added, from one ring on, lies in another's area."""
+        if (self.low >= ring.max(0)).any() or (self.high <= ring.min(0)).any():
+            return False
+        kinds = [how for how, _ in self.rings]
+        return any(kinds[n] == "add" and rings_overlap(ring, self.arrays[n]) for n in range(start, len(kinds)))
 
 
 def _rings(row: Annotation) -> list[Any]:
@@ -226,17 +253,17 @@ def _rings(row: Annotation) -> list[Any]:
     return [["add", [[left, top], [right, top], [right, bottom], [left, bottom]]]]
 
 
-def _can_be_excluded(rings: list[Any], areas: list[tuple[Annotation, list[Any]]]) -> bool:
+def _can_be_excluded(area: _Area, areas: list[_Area]) -> bool:
     """Whether holes, cut out of everything and last, leave all that is drawn as it is."""
-    for at, (how, hole) in enumerate(rings):
+    for at, ((how, hole), ring) in enumerate(zip(area.rings, area.arrays, strict=True)):
         if how == "add":
             continue
-        if any(after == "add" and _overlap(hole, ring) for after, ring in rings[at:]):
+        if area.adds_within(ring, at):
             return False
-        for row, others in areas:
-            if ["cut", hole] in others or (row.label in INSIDE and others[0][1] == hole):
+        for other in areas:
+            if ["cut", hole] in other.rings or (other.row.label in INSIDE and other.rings[0][1] == hole):
                 continue
-            if any(other == "add" and _overlap(hole, ring) for other, ring in others):
+            if other.adds_within(ring):
                 return False
     return True
 

@@ -73,7 +73,8 @@ def words_of_jpeg(stream: bytes) -> Words:
 def _is_plain(marker: int, payload: bytes) -> bool:
     """Whether an application segment is one that says how to read the pixels, and no more."""
     if marker == 0xE0:
-        return payload[:5] == b"JFIF\0" and len(payload) == 14  # without a thumbnail of its own
+        is_field = payload[:4] == b"AVI1" and len(payload) <= 16 and not payload[5:].strip(b"\0")
+        return is_field or (payload[:5] == b"JFIF\0" and len(payload) == 14)  # without a thumbnail of its own
     return marker == 0xEE and payload[:5] == b"Adobe" and len(payload) == 12
 
 
