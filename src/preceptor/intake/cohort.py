@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ def build_cohort(dataset: Dataset, name: str = "cohort") -> Cohort:
     Raises:
         CohortError: The data is absent, or holds no case.
     """
-    before = {key: list(value) for key, value in vars(dataset).items() if isinstance(value, list)}
+    untouched = copy.deepcopy(dataset)  # listing leaves its exclusions behind
     cases = tuple(dataset.cases())
     if len({case.key for case in cases}) < len(cases):  # by chance, among very many; if not, they stay the same
-        vars(dataset).update(before)
+        dataset = untouched
         with long_keys():
             cases = tuple(dataset.cases())
     exclusions = tuple(getattr(dataset, "exclusions", ()))
