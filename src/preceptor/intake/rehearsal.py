@@ -15,6 +15,7 @@ from preceptor.core.slots import build, spec
 from preceptor.recipe.resolve import Recipe
 
 from .phantom_plan import Plan
+from .phantom_stain import needs_stain, stain
 from .phantom_study import make_study
 
 #: Parameters under which plug-ins name a column of the cohort.
@@ -63,6 +64,8 @@ def stand_in(recipe: Recipe, folder: Path, visits: int = 48) -> Cohort:
     if len(plan.size) == 2:
         plan = replace(plan, format="dicom" if needs_spacing(sections) else "png")
     cohort = make_study(plan, folder, recipe.study)
+    if plan.format == "png" and needs_stain(sections):
+        cohort = stain(cohort)
     cases = [_with_columns(_followed(case, question), index, sections, named) for index, case in enumerate(cohort)]
     if recipe.split is None:
         cases = [replace(case, role=_ROLES[index % len(_ROLES)]) for index, case in enumerate(cases)]
