@@ -166,8 +166,7 @@ def answer_requests() -> None:
         except Exception as error:  # told by kind alone: the text may hold values of the file
             send(output, json.dumps({"error": type(error).__name__}).encode())
             continue
-        send(output, json.dumps({"shape": array.shape, "dtype": array.dtype.str}).encode())
-        send_array(output, array)
+        send_answer(output, {}, array)
 
 
 def is_apart() -> bool:
@@ -207,9 +206,10 @@ def send(stream: IO[bytes], content: bytes) -> None:
     stream.flush()
 
 
-def send_array(stream: IO[bytes], array: np.ndarray) -> None:
-    """Write an array's bytes after their length, without a copy of them."""
-    stream.write(struct.pack("<Q", array.nbytes))
+def send_answer(stream: IO[bytes], facts: dict, array: np.ndarray) -> None:
+    """Write what is known of an array, and its bytes without a copy of them; what is small goes in one piece."""
+    content = json.dumps(facts | {"shape": array.shape, "dtype": array.dtype.str}).encode()
+    stream.write(struct.pack("<Q", len(content)) + content + struct.pack("<Q", array.nbytes))
     if array.nbytes:
         stream.write(np.ascontiguousarray(array).data.cast("B"))
     stream.flush()

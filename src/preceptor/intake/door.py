@@ -2,8 +2,8 @@
 
 What decodes pictures, slices and their streams are large libraries in C, C++ and Rust. One that aborts, hangs or asks for
 too much on a damaged file costs that file, and the next one is read by a new process. NIfTI and arrays need no decoder but
-inflate: they are read here, where their headers are held against the file before memory is asked for, and films have a
-process of their own in `preceptor.intake.video`. Preparation passes here once a case; training reads what was prepared.
+inflate: they are read here, where their headers are held against the file before memory is asked for, and films and
+slides have processes of their own (`preceptor.intake.video`, `preceptor.intake.slides`). Preparation passes here once a case; training reads what was prepared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from preceptor.core import errors
 from preceptor.core.errors import PreceptorError, PrepareError, Problem, safe_name
 from preceptor.core.image import Image
 
-from .decoding import Child, confine, is_apart, output_alone, requests, send, send_array
+from .decoding import Child, confine, is_apart, output_alone, requests, send, send_answer
 
 #: A long series of compressed slices takes minutes; what takes longer hangs.
 SECONDS = 600
@@ -57,8 +57,9 @@ def read_apart(root: Path, source: str, *, is_label: bool = False) -> Image:
     """
     from .read import read_image
 
-    path = Path(root) / source.partition("::")[0]
-    if is_apart() or _needs_no_decoder(path):
+    name, _, member = source.partition("::")
+    path = Path(root) / name
+    if is_apart() or member.startswith("tile=") or _needs_no_decoder(path):
         return read_image(root, source, is_label=is_label)
     child = _taken()
     try:
@@ -112,8 +113,7 @@ def answer_requests() -> None:
         except Exception as error:  # told by kind alone: the text may hold values of the file
             send(output, json.dumps({"error": f"unforeseen {type(error).__name__}"}).encode())
         else:
-            send(output, json.dumps(facts | {"shape": array.shape, "dtype": array.dtype.str}).encode())
-            send_array(output, array)
+            send_answer(output, facts, array)
 
 
 def _machine_bytes() -> int:
