@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,15 @@ def test_a_longer_phrase_is_not_the_shorter_one():
     labeller = Labeller({"mass": ["mass"], "nothing": ["mass effect"]})
     assert labeller.read("There is mass effect.") == {"mass": None, "nothing": "present"}
     assert labeller.read("Mass with mass effect.") == {"mass": "present", "nothing": "present"}
+
+
+@pytest.mark.parametrize(
+    "piece", ["no effusion, ", "effusion, ", "effusion and ", "history: ", "findings: history: ", "no ", "."]
+)
+def test_what_is_no_sentence_takes_no_time(piece):
+    begun = time.process_time()
+    LABELLER.read(piece * 2000)
+    assert time.process_time() - begun < 5
 
 
 def test_a_phrase_may_deny_by_itself():

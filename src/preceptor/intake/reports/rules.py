@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -172,7 +172,9 @@ _STANDS = re.compile(
     r"ha(?:s|ve)\s+(?:increased|decreased|developed|improved|worsened))\b",
     re.IGNORECASE,
 )
+_JOINED = re.compile(r"\s*(?:,|and|or|,\s*(?:and|or)|/)\s*")
 _WORDS_BACK = 6
+_LONGEST = 2000
 
 
 @dataclass(frozen=True)
@@ -214,14 +216,15 @@ class Labeller:
     def read(self, report: str) -> dict[str, Said | None]:
         """What a report says of each label; None where it does not mention it."""
         said: dict[str, set[Said]] = defaultdict(set)
-        for written in _SENTENCE.split(_UNREAD.sub(" ", report)):
+        sentences = _SENTENCE.split(_UNREAD.sub(" ", report))
+        # What is no sentence but a file pasted into a cell is read in pieces: the work grows with a piece's square.
+        for written in (each[at : at + _LONGEST] for each in sentences for at in range(0, len(each), _LONGEST)):
             sentence = _NO_NEGATION.sub(lambda match: "_" * len(match[0]), written)
             for label, phrases in self.denials.items():
                 if _pattern(tuple(phrases)).search(written):
                     said[label].add("absent")
-            mentions = self._mentions(sentence)
-            for start, end, label in mentions:
-                said[label].add(_meant(sentence, start, end, [(s, e) for s, e, _ in mentions if s != start]))
+            for label, meant in _verdicts(sentence, self._mentions(sentence)):
+                said[label].add(meant)
         order: tuple[Said, ...] = ("present", "uncertain", "absent")
         return {label: next((each for each in order if each in said[label]), None) for label in self.phrases}
 
@@ -239,7 +242,18 @@ class Labeller:
         return sorted(kept)
 
 
-def _meant(sentence: str, start: int, end: int, others: Sequence[tuple[int, int]], *, in_list: bool = False) -> Said:
+def _verdicts(sentence: str, mentions: Sequence[tuple[int, int, str]]) -> Iterator[tuple[str, Said]]:
+    """What is said of each mention; in "effusion or edema cannot be excluded" the last words speak of all."""
+    last = list(range(len(mentions)))  # of the list that a mention stands in
+    for place in reversed(range(len(mentions) - 1)):
+        if _JOINED.fullmatch(sentence, mentions[place][1], mentions[place + 1][0]):
+            last[place] = last[place + 1]
+    for place, (start, _, label) in enumerate(mentions):
+        following = mentions[last[place] + 1][0] if last[place] + 1 < len(mentions) else len(sentence)
+        yield label, _meant(sentence, start, mentions[last[place]][1], following, in_list=last[place] > place)
+
+
+def _meant(sentence: str, start: int, end: int, following: int, *, in_list: bool) -> Said:
     before = sentence[:start]
     last = max(
         [0, *(match.end() for match in _BREAK.finditer(before)), *(m.start() + 1 for m in _ASSERTS.finditer(before))]
@@ -249,14 +263,8 @@ def _meant(sentence: str, start: int, end: int, others: Sequence[tuple[int, int]
     own = before.rpartition(",")[2]
     if not in_list and _STANDS.match(sentence, end) and not re.search(r"\b(?:and|n?or)\b", own, re.IGNORECASE):
         before = own  # "no pneumothorax, effusion persists"
-    following = min([len(sentence), *(s for s, _ in others if s >= end)])
     after = re.split(r"[,;]|\b(?:but|however|although|with|while)\b", sentence[end:following], maxsplit=1)[0]
     after = " ".join(after.split()[:_WORDS_BACK])
-    if following < len(sentence):
-        joined = re.fullmatch(r"\s*(?:,|and|or|,\s*(?:and|or)|/)\s*", sentence[end:following])
-        if joined:  # "effusion or edema cannot be excluded": the words after the last one speak of all
-            rest = next(e for s, e in others if s == following)
-            return _meant(sentence, start, rest, [each for each in others if each[0] >= rest], in_list=True)
     if _DOUBT_AFTER.search(after) or _DOUBT_BEFORE.search(before):
         return "uncertain"
     if _ABSENT_AFTER.search(after) or _ABSENT_BEFORE.search(before):
