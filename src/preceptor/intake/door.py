@@ -3,7 +3,8 @@
 What decodes pictures, slices and their streams are large libraries in C, C++ and Rust. One that aborts, hangs or asks for
 too much on a damaged file costs that file, and the next one is read by a new process. NIfTI and arrays need no decoder but
 inflate: they are read here, where their headers are held against the file before memory is asked for, and films and
-slides have processes of their own (`preceptor.intake.video`, `preceptor.intake.slides`). Preparation passes here once a case; training reads what was prepared.
+slides have processes of their own (`preceptor.intake.video`, `preceptor.intake.slides`). Preparation passes here once a
+case; training reads what was prepared.
 """
 
 from __future__ import annotations

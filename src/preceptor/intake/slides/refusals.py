@@ -40,6 +40,11 @@ _REASONS = {
         "JPEG, JPEG 2000, JPEG-LS, LZW, deflate or none",
         "export it with JPEG tiles",
     ),
+    "memory": (
+        "reading the slide takes more than 8 GiB of memory",
+        "tiles that can be read one by one",
+        "the file is damaged or made to exhaust memory: leave it out",
+    ),
     "decoder": (
         "the slide could not be read within a minute, or ended its decoder",
         "a whole slide file",

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from preceptor.intake.decoding import output_alone, requests, send
+from preceptor.intake.decoding import confine, output_alone, requests, send
 
 _MEMORY_BYTES = 8 * 2**30
 _MOST_OPEN = 4
@@ -55,11 +55,10 @@ class Backend(Protocol):
 
 def answer_requests() -> None:
     """What the child runs: one question after another."""
-    import resource
     import warnings
 
     warnings.simplefilter("ignore")
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    confine(_MEMORY_BYTES)
     output = output_alone()
     opened: OrderedDict[tuple[Any, ...], Backend] = OrderedDict()
     for request in requests():
@@ -70,6 +69,9 @@ def answer_requests() -> None:
             continue
         except ImportError:
             send(output, json.dumps({"error": "missing_extra"}).encode())
+            continue
+        except MemoryError:
+            send(output, json.dumps({"error": "memory"}).encode())
             continue
         except Exception as error:  # told by kind alone: the text may hold values of the file
             send(output, json.dumps({"error": f"damaged {type(error).__name__}"}).encode())
