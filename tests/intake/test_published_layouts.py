@@ -93,18 +93,19 @@ def test_camelyon17(tmp_path):
     ]
     places = ("training/center_0/patient_004/patient_004_node_0", "training/center_0/patient_004/patient_004_node_1")
     write_tree(tmp_path, {f"{place}.tif": TISSUE for place in (*places, "images/patient_099_node_4")})
-    write_tree(tmp_path, {"images/patient_150_node_0.tif": TISSUE})
+    write_tree(tmp_path, {"images/patient_150_node_0.tif": TISSUE, "images/patient_045_node_2.tif": TISSUE})
     write_tree(tmp_path, {"stages.csv": "\n".join(["patient,stage", *rows])})
     write_tree(tmp_path, {"annotations/patient_099_node_4.xml": outlined("metastases")})
     cohort = cohort_of("camelyon17", tmp_path)
     assert [(case.patient, case.labels["stage"], case.labels["metastasis"], case.role) for case in cohort] == [
         ("patient_004", "itc", 1, "train"),
         ("patient_004", "negative", 0, "train"),
+        ("patient_045", None, None, "train"),
         ("patient_099", "macro", 1, "train"),
         ("patient_150", None, None, "test"),
     ]
-    assert [case.fields.get("site") for case in cohort] == ["centre_0", "centre_0", "centre_4", None]
-    assert [case.fields.get("patient_stage") for case in cohort] == ["pN0(i+)", "pN0(i+)", "pN2", None]
+    assert [case.fields.get("site") for case in cohort] == ["centre_0", "centre_0", "centre_2", "centre_4", None]
+    assert [case.fields.get("patient_stage") for case in cohort] == ["pN0(i+)", "pN0(i+)", None, "pN2", None]
     assert cohort.exclusions == (("the image file is absent", 1),)
     assert read_annotations(cohort.root / cohort["patient_099_node_4"].fields["annotation"]).labels == ("tumour",)
 

@@ -198,6 +198,20 @@ def test_half_a_pixel_is_right_at_every_level():
     assert painter.paint((16, 16), (2, 2), 8).tolist() == [[7, 0], [0, 0]]
 
 
+@pytest.mark.parametrize("downsample", [1.0, 2.0, 3.7, 4.0, (2.0, 4.0)])
+def test_a_pixel_belongs_to_what_holds_its_middle(downsample):
+    """Edges between pixels, where half a pixel at either level would show."""
+    left, top, right, bottom = 8.8, 5.3, 24.7, 21.9
+    ring = (np.array(square(left, top, right, bottom)) - 0.5).tolist()
+    row = Annotation("s", "t", "polygon", [["add", ring]], image="s")
+    along, down = np.broadcast_to(downsample, 2)
+    for corner in ((0, 0), (4, 8)):
+        tile = TilePainter(Annotations((row,))).paint(corner, (30, 30), downsample)
+        x, y = corner[0] + (np.arange(30) + 0.5) * along, corner[1] + (np.arange(30) + 0.5) * down
+        expected = ((x >= left) & (x < right))[:, None] & ((y >= top) & (y < bottom))[None]
+        assert np.array_equal(tile == 1, expected) and expected.any()
+
+
 def test_a_tile_costs_what_it_holds():
     """A hundred thousand pixels square, an outline of 50,000 vertices: a tile without the slide."""
     angles = np.linspace(0, 2 * np.pi, 50_000, endpoint=False)

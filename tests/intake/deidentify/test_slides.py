@@ -175,6 +175,33 @@ def test_words_and_pictures_of_the_glass_go_and_levels_stay_bit_for_bit(kind, tm
     assert again.read_bytes() == after.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("shape", "more"),
+    [
+        ((192, 256), {"description": "Aperio Image Library v11.2.1 \nlabel 256x192"}),  # of the slide's own shape
+        ((192, 256), {"description": "MACRO"}),
+        ((192, 256), {"subfiletype": 9}),
+        ((192, 192), {}),
+        ((64, 300), {"subfiletype": 1}),
+    ],
+)
+@pytest.mark.parametrize("is_tiled", [True, False])
+def test_what_is_no_level_goes_however_it_is_stored(shape, more, is_tiled, tmp_path):
+    levels = pyramid()
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for pixels in levels[:2]:
+            file.write(pixels, tile=(64, 64), photometric="rgb", metadata=None)
+        glass = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+        file.write(glass, tile=(64, 64) if is_tiled else None, photometric="rgb", metadata=None, **more)
+        file.write(levels[2], tile=(64, 64), photometric="rgb", metadata=None)
+    assert has_label(tmp_path / "a.tif")
+    clean_slide(tmp_path / "a.tif", tmp_path / "b.tif")
+    kept = pictures(tmp_path / "b.tif")
+    assert [each.shape for each in kept] == [each.shape for each in levels]
+    assert all(np.array_equal(*each) for each in zip(kept, levels, strict=True))
+    assert glass.tobytes()[:64] not in (tmp_path / "b.tif").read_bytes()
+
+
 def test_a_slide_without_words_keeps_every_byte_of_its_levels(tmp_path):
     write_slide(tmp_path / "in.svs", words=False)
     clean_slide(tmp_path / "in.svs", tmp_path / "out.svs")
