@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import io
 import json
+import lzma
 import re
 import tarfile
 import zipfile
@@ -21,6 +23,18 @@ import numpy as np
 MOST_NESTED = 4
 #: Most bytes that one container may unpack to; what lies beyond is reported as not searched.
 MOST_UNPACKED = 2**30
+
+#: What unpacking a damaged archive raises: some of it is no kin of the archive's own errors.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+)
 
 _GRAM, _HASH_BITS, _STRIDE = 4, 22, 1 << 20
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}={0,2}")
@@ -208,10 +222,19 @@ def _zip_members(data: bytes) -> Iterator[tuple[str, bytes]]:
             )
             for number, entry in enumerate(archive.infolist()):
                 if not entry.is_dir() and not entry.flag_bits & 1:
-                    with archive.open(entry) as stream:
-                        yield f"zip member {number}", stream.read(MOST_UNPACKED)
-    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, EOFError, ValueError):
+                    yield f"zip member {number}", _member(archive, entry)
+    except _DAMAGED:
         return
+
+
+def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """As much of a member as unpacks: a damaged one hides nothing of those after it."""
+    parts, size = [], 0
+    with contextlib.suppress(*_DAMAGED), archive.open(entry) as stream:
+        while size < MOST_UNPACKED and (part := stream.read(1 << 20)):
+            parts.append(part)
+            size += len(part)
+    return b"".join(parts)
 
 
 def _tar_members(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -221,7 +244,7 @@ def _tar_members(data: bytes) -> Iterator[tuple[str, bytes]]:
                 stream = archive.extractfile(entry) if entry.isfile() else None
                 if stream is not None:
                     yield f"tar member {number}", stream.read(MOST_UNPACKED)
-    except (tarfile.TarError, OSError, EOFError, ValueError):
+    except (tarfile.TarError, *_DAMAGED):
         return
 
 
