@@ -1510,3 +1510,13 @@ MUTANTS += [
 MUTANTS += [
     Mutant("P1.12", "prepare.border", "np.log(one / other)", "np.log(other / one)"),
 ]
+
+# Hostile input.
+MUTANTS += [
+    Mutant("I12.3", "intake.array", "except Exception as error:  # numpy", "except ValueError as error:  # numpy"),
+    Mutant("I12.3", "intake.annotations.json_file", "taken > MOST_TIMES * size", "False"),
+    Mutant("I12.3", "intake.annotations.json_file", "if _HALVES.search(content):", "if False:"),
+    Mutant("I12.3", "intake.tiff", "check_dimensions(keyframe.chunks, path", "check_dimensions((1,), path"),
+    Mutant("I12.3", "intake.tiff", "check_stored(longest, path", "check_stored(0, path"),
+    Mutant("I12.3", "intake.decoding", "kind.kind not in _NUMBERS or ", ""),
+]

@@ -132,3 +132,13 @@ def test_every_other_reader_of_images_goes_through_the_door():
     imported = re.compile(r"import [^#\n]*\bread_image\b")
     found = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if imported.search(path.read_text())}
     assert found <= set(READ_HERE), "read through preceptor.intake.door.read_apart"
+
+
+def test_a_forked_worker_reads_by_a_process_of_its_own(folder):
+    import multiprocessing
+
+    here = read_apart(folder, "a.png")
+    with door._lock, multiprocessing.get_context("fork").Pool(1) as pool:  # a thread holds the lock while another forks
+        there = pool.apply(read_apart, (folder, "a.png"))
+    np.testing.assert_array_equal(there.array, here.array)
+    np.testing.assert_array_equal(read_apart(folder, "a.png").array, here.array)

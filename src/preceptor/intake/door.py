@@ -41,6 +41,16 @@ _idle: list[Child] = []
 _lock = threading.Lock()
 
 
+def _begin_anew() -> None:
+    """A forked worker shares no process with its parent, and waits for no thread that stayed behind."""
+    global _idle, _lock
+    _idle, _lock = [], threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
 def read_apart(root: Path, source: str, *, is_label: bool = False) -> Image:
     """Read one image as `preceptor.intake.read.read_image` does, in a process that it can do no harm to.
 
