@@ -189,8 +189,12 @@ def test_a_gif_keeps_its_delays_and_loops_and_loses_its_comments(tmp_path):
     write_gif(path)
     with path.open("ab") as stream:
         stream.write(b" MRN-7734019")
+    data = path.read_bytes()
+    at = data.index(b"\x21\xf9")
+    xmp = b"\x21\xff\x0bXMP DataXMP\x0cQuillfeather\0"
+    path.write_bytes(data[:at] + xmp + b"\x21\x01\x04abcd\x05MRN-7\0" + data[at:])
     made = clean_clip(path, "gif", target)
-    assert made.suffix == ".gif" and made.counts["removed"] == 2
+    assert made.suffix == ".gif" and made.counts["removed"] == 4
     assert audit_folder(path, KNOWN).leaks and audit_folder(target, KNOWN).passed
     with Pillow.open(path) as one, Pillow.open(target) as two:
         assert one.n_frames == two.n_frames == 6 and two.info["loop"] == one.info["loop"] and "comment" not in two.info

@@ -202,6 +202,29 @@ def test_what_is_no_level_goes_however_it_is_stored(shape, more, is_tiled, tmp_p
     assert glass.tobytes()[:64] not in (tmp_path / "b.tif").read_bytes()
 
 
+def test_words_in_the_room_of_numbers_go(tmp_path):
+    """Behind a short value in its entry, and as a list of numbers where one is meant."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        words = tuple(np.frombuffer(b"Quillfeather at Larkspur Infirmary__", "<u2").tolist())
+        file.write(
+            pyramid()[2], tile=(64, 64), photometric="rgb", metadata=None, extratags=[(530, 3, len(words), words, True)]
+        )
+    data = bytearray(path.read_bytes())
+    first = struct.unpack_from("<Q", data, 8)[0]
+    for number in range(struct.unpack_from("<Q", data, first)[0]):
+        at = first + 8 + 20 * number
+        code, kind, count = struct.unpack_from("<HHQ", data, at)
+        if kind == 3 and count == 1:
+            data[at + 14 : at + 20] = b"Zebede"
+    path.write_bytes(data)
+    known = {"room": "Zebede", "list": "Quillfeather"}
+    assert {hit.name for _, _, hit in audit_folder(path, known).leaks} == set(known)
+    clean_slide(path, tmp_path / "b.tif")
+    assert audit_folder(tmp_path / "b.tif", known).passed
+    assert np.array_equal(pictures(tmp_path / "b.tif")[0], pyramid()[2])
+
+
 def test_a_slide_without_words_keeps_every_byte_of_its_levels(tmp_path):
     write_slide(tmp_path / "in.svs", words=False)
     clean_slide(tmp_path / "in.svs", tmp_path / "out.svs")
