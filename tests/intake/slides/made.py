@@ -61,14 +61,15 @@ def write_dicom(
     tile: int = 64,
     sparse: bool = False,
     label: np.ndarray | None = None,
+    lossy: bool = False,
 ) -> list[Path]:
     """One instance a level; sparse ones leave out frames that are all white and tell each frame's place.
 
-    A label is one more instance of the same series.
+    A label is one more instance of the same series. Lossy frames are JPEG of half the colour, as scanners write them.
     """
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.encaps import encapsulate
-    from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
+    from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless, generate_uid
 
     folder.mkdir(exist_ok=True)
     study, series, frame_of_reference = generate_uid(), generate_uid(), generate_uid()
@@ -80,14 +81,17 @@ def write_dicom(
         data.file_meta = FileMetaDataset()
         data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = KIND
         data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
-        data.file_meta.TransferSyntaxUID = RLELossless if sparse else ExplicitVRLittleEndian
+        data.file_meta.TransferSyntaxUID = (
+            JPEGBaseline8Bit if lossy else RLELossless if sparse else ExplicitVRLittleEndian
+        )
         data.StudyInstanceUID, data.SeriesInstanceUID, data.Modality = study, series, "SM"
         data.FrameOfReferenceUID = frame_of_reference
         flavour = "VOLUME" if number < len(levels) else "LABEL"
         data.ImageType = ["ORIGINAL" if number == 0 else "DERIVED", "PRIMARY", flavour, "NONE"]
         data.TotalPixelMatrixRows, data.TotalPixelMatrixColumns = rows, columns
         data.Rows = data.Columns = tile
-        data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
+        data.SamplesPerPixel, data.PlanarConfiguration = 3, 0
+        data.PhotometricInterpretation = "YBR_FULL_422" if lossy else "RGB"
         data.BitsAllocated = data.BitsStored = 8
         data.HighBit, data.PixelRepresentation = 7, 0
         measures, shared = Dataset(), Dataset()
@@ -113,6 +117,8 @@ def write_dicom(
         if sparse:
             data.PerFrameFunctionalGroupsSequence = groups[::-1]  # in any order, which the places tell
             data.PixelData = encapsulate([_packed(frame) for frame in frames[::-1]], has_bot=number == 0)
+        elif lossy:
+            data.PixelData = encapsulate([_jpeg(frame) for frame in frames])
         else:
             data.PixelData = np.stack(frames).tobytes()
         data["PixelData"].VR = "OB"
@@ -120,6 +126,16 @@ def write_dicom(
         data.save_as(path, enforce_file_format=True)
         written.append(path)
     return written
+
+
+def _jpeg(frame: np.ndarray) -> bytes:
+    import io
+
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(frame).save(stream, format="JPEG", quality=92, subsampling="4:2:2")
+    return stream.getvalue()
 
 
 def _packed(frame: np.ndarray) -> bytes:

@@ -242,3 +242,28 @@ def test_compressed_dicom_is_what_it_was_before_with_an_offset_table_and_without
 
 def test_fluorescence_in_dicom_is_refused(shared_data):
     assert _code(shared_data("dicom_zoo") / "files" / "017_sm_image_grayscale.dcm") == "slide_not_colour"
+
+
+def test_lossy_dicom_comes_back_in_its_colours(tmp_path):
+    whole = np.repeat(np.repeat(picture(16, 16, seed=5), 16, 0), 16, 1)  # even areas, of which JPEG loses little
+    write_dicom(tmp_path / "s", [whole], lossy=True)
+    with open_slide(tmp_path / "s") as slide:
+        apart = np.abs(slide.read((0, 0), whole.shape[:2]).astype(int) - whole)
+    assert np.median(apart) <= 2 and apart.mean() < 4
+
+
+@pytest.mark.parametrize(("unit", "size"), [("µm", 0.25), ("nm", 250.0), ("mm", 2.5e-4)])
+def test_ome_tells_levels_and_microns_in_any_unit(tmp_path, unit, size):
+    tifffile = pytest.importorskip("tifffile")
+    pytest.importorskip("tiffslide")
+    levels = pyramid(picture(200, 300), 2)
+    sizes = {"PhysicalSizeX": size, "PhysicalSizeXUnit": unit, "PhysicalSizeY": size, "PhysicalSizeYUnit": unit}
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
+        settings = {"tile": (64, 64), "photometric": "rgb", "compression": "zlib"}
+        file.write(levels[0], subifds=1, metadata={"axes": "YXS", **sizes}, **settings)
+        file.write(levels[1], subfiletype=1, **settings)
+    with open_slide(tmp_path / "a.ome.tif") as slide:
+        assert slide.microns_per_pixel == pytest.approx((0.25, 0.25))
+        assert [each.size for each in slide.levels] == [(200, 300), (100, 150)]
+        for number, level in enumerate(levels):
+            assert (slide.read((0, 0), level.shape[:2], number) == level).all()
