@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tests.golden.planted_names import SIZES, is_readable, pictures, plant, reads
 
-from preceptor.intake.text_detection import cover, find_text
+from preceptor.intake.burned_in.text_detection import cover, find_text
 
 
 def main(data: Path, number: int, target: Path | None, part: str) -> None:

@@ -26,9 +26,9 @@ import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.files import write_aside
-from preceptor.intake.phantom_planes import write_enhanced, write_planes
+from preceptor.intake.dicom.scanning import part_files, scan
 from preceptor.intake.read import read_image
-from preceptor.intake.scanning import part_files, scan
+from preceptor.intake.synthesis.phantom_planes import write_enhanced, write_planes
 
 CORNER_MM = 1e-4
 PEERS = ("dcm2niix", "SimpleITK")

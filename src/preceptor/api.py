@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from .deliver.slides import SlideAnswer
     from .intake.annotations.record import Annotations
+    from .intake.burned_in.picture_cleaning import CleanedFile
     from .intake.deidentify.leak_audit import LeakAudit
     from .intake.deidentify.outcome import Report
-    from .intake.picture_cleaning import CleanedFile
+    from .intake.dicom.scanning import Row, Scan
     from .intake.reports.labelling import Labelling
-    from .intake.scanning import Row, Scan
-    from .intake.synthetic_table import SyntheticTable
+    from .intake.synthesis.synthetic_table import SyntheticTable
     from .prepare.texture_audit import TextureAudit
     from .prove.checklists.lists import Checklist
     from .prove.checklists.prisma import Flow
@@ -182,7 +182,7 @@ def scan(
     Raises:
         CohortError: The source is absent or a damaged archive, or the table exists already.
     """
-    from .intake.scanning import scan as scan_folder
+    from .intake.dicom.scanning import scan as scan_folder
     from .intake.tables import refuse_existing, write_rows
     from .intake.unpacking import unpacked
 
@@ -286,7 +286,7 @@ def convert(
     Raises:
         CohortError: The source is absent, or a damaged archive.
     """
-    from .intake.converting import convert as convert_folder
+    from .intake.dicom.converting import convert as convert_folder
     from .intake.unpacking import unpacked
 
     with unpacked(Path(source)) as place:
@@ -1207,8 +1207,8 @@ def synthesise(
         RecipeError: There is no such kind or setting, or the format can't hold its images.
         CohortError: The folder holds something else.
     """
-    from .intake.burned_text import BurnedText
-    from .intake.synthesis import Order, forget, synthesise
+    from .intake.burned_in.planted_text import BurnedText
+    from .intake.synthesis.drawn_study import Order, forget, synthesise
     from .recipe.settings import named_settings
 
     text = BurnedText(burned_text, text_height_px, text_contrast) if burned_text else None
@@ -1248,7 +1248,7 @@ def synthesise_table(
         CohortError: The source holds too little, or the folder something else.
         Refusal: The rows repeat real ones, or keep too near to those they were learnt from.
     """
-    from .intake.synthetic_table import forget_table, synthesise_table
+    from .intake.synthesis.synthetic_table import forget_table, synthesise_table
 
     if fresh:
         forget_table(Path(out))
@@ -1280,9 +1280,9 @@ def show_phantoms(
     Raises:
         RecipeError: There is no such kind or setting.
     """
-    from .intake.burned_text import BurnedText
-    from .intake.contact_sheet import write_contact_sheet
-    from .intake.synthesis import Order
+    from .intake.burned_in.planted_text import BurnedText
+    from .intake.synthesis.contact_sheet import write_contact_sheet
+    from .intake.synthesis.drawn_study import Order
     from .recipe.settings import named_settings
 
     text = BurnedText(burned_text, text_height_px, text_contrast) if burned_text else None
@@ -1317,8 +1317,8 @@ def clean_pixels(
         RecipeError: There is no such source, or the target lies in it.
     """
     from .core.errors import safe_name
-    from .intake.picture_cleaning import clean_folder
-    from .intake.review_sheet import write_review_sheet
+    from .intake.burned_in.picture_cleaning import clean_folder
+    from .intake.burned_in.review_sheet import write_review_sheet
 
     source, target = Path(source), Path(target)
     inside = source.is_dir() and target.resolve().is_relative_to(source.resolve())

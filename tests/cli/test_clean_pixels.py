@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from preceptor.cli import main
-from preceptor.intake import pixel_cleaning
-from preceptor.intake.picture_cleaning import clean_image
+from preceptor.intake.burned_in import pixel_cleaning
+from preceptor.intake.burned_in.picture_cleaning import clean_image
+from preceptor.intake.burned_in.text_detection import FoundText, TextBox
 from preceptor.intake.raster import read_picture
-from preceptor.intake.text_detection import FoundText, TextBox
 
 BOX = TextBox(np.array([[8, 4], [30, 4], [30, 12], [8, 12]], float), 0.9)
 DOUBT = TextBox(np.array([[20, 20], [28, 20], [28, 28], [20, 28]], float), 0.6)

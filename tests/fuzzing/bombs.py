@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from preceptor.intake.gif import _after_blocks, _table_bytes
+from preceptor.intake.video.gif import _after_blocks, _table_bytes
 
 MIB = 2**20
 
@@ -255,7 +255,7 @@ def _dicom(change: Callable, syntax: str = "1.2.840.10008.1.2.1") -> bytes:
 
     from pydicom import dcmread
 
-    from preceptor.intake.phantom_planes import write_planes
+    from preceptor.intake.synthesis.phantom_planes import write_planes
 
     with tempfile.TemporaryDirectory() as name:
         (path,) = write_planes(Path(name) / "planes", np.zeros((16, 16, 1), np.uint16), np.eye(4))

@@ -57,7 +57,7 @@ def _recipe(path: Path) -> None:
 
 
 def _archive(path: Path) -> None:
-    from preceptor.intake.scanning import scan
+    from preceptor.intake.dicom.scanning import scan
     from preceptor.intake.unpacking import unpacked
 
     with unpacked(path) as folder:

@@ -149,7 +149,7 @@ def _dicom(rng: np.random.Generator) -> Made:
     from pydicom import dcmread
     from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-    from preceptor.intake.phantom_planes import write_enhanced, write_planes
+    from preceptor.intake.synthesis.phantom_planes import write_enhanced, write_planes
 
     stored = rng.integers(0, 4000, (40, 48, 2)).astype(np.uint16)
     affine = np.diag([-1.0, -1, 2, 1])

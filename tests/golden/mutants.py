@@ -234,22 +234,22 @@ MUTANTS += [
 
 # Intake: series by their geometry, hostile headers, splits that leak.
 MUTANTS += [
-    Mutant("I1.1", "intake.stack", "np.diag([-1.0, -1.0, 1.0, 1.0])", "np.diag([1.0, -1.0, 1.0, 1.0])"),
-    Mutant("I1.1", "intake.stack", "along = positions @ normal", "along = -positions @ normal"),
-    Mutant("I1.1", "intake.stack", "/ (len(places) - 1)", "/ len(places)"),
-    Mutant("I1.2", "intake.stack", "_EVEN = 0.05", "_EVEN = 0.5"),
-    Mutant("I1.2", "intake.stack", "_SHEAR_DEGREES = 0.5", "_SHEAR_DEGREES = 50.0"),
-    Mutant("I1.2", "intake.stack", "first.orientation).max() > 1e-3", "first.orientation).max() > 3"),
-    Mutant("I1.2", "intake.stack", "first.spacing_mm, rtol=1e-4", "first.spacing_mm, rtol=1"),
-    Mutant("I1.2", "intake.stack", "    if len(counts) == 1:", "    if not counts:"),
-    Mutant("I1.2", "intake.stack", "usual > 1.5 * thick", "usual > 150 * thick"),
-    Mutant("I1.2", "intake.series", '"LOCALIZER" in', '"SCOUT" in'),
-    Mutant("I1.2", "intake.dicom", "or plane.slope != 1:", "or plane.slope < 0:"),
+    Mutant("I1.1", "intake.dicom.stack", "np.diag([-1.0, -1.0, 1.0, 1.0])", "np.diag([1.0, -1.0, 1.0, 1.0])"),
+    Mutant("I1.1", "intake.dicom.stack", "along = positions @ normal", "along = -positions @ normal"),
+    Mutant("I1.1", "intake.dicom.stack", "/ (len(places) - 1)", "/ len(places)"),
+    Mutant("I1.2", "intake.dicom.stack", "_EVEN = 0.05", "_EVEN = 0.5"),
+    Mutant("I1.2", "intake.dicom.stack", "_SHEAR_DEGREES = 0.5", "_SHEAR_DEGREES = 50.0"),
+    Mutant("I1.2", "intake.dicom.stack", "first.orientation).max() > 1e-3", "first.orientation).max() > 3"),
+    Mutant("I1.2", "intake.dicom.stack", "first.spacing_mm, rtol=1e-4", "first.spacing_mm, rtol=1"),
+    Mutant("I1.2", "intake.dicom.stack", "    if len(counts) == 1:", "    if not counts:"),
+    Mutant("I1.2", "intake.dicom.stack", "usual > 1.5 * thick", "usual > 150 * thick"),
+    Mutant("I1.2", "intake.dicom.series", '"LOCALIZER" in', '"SCOUT" in'),
+    Mutant("I1.2", "intake.dicom.file", "or plane.slope != 1:", "or plane.slope < 0:"),
     Mutant("I12.3", "intake.limits", "if any(size < 1 for", "if any(size < -9 for"),
     Mutant("I12.3", "intake.limits", "    if declared > stored:", "    if declared > stored + 10**15:"),
     Mutant("I12.3", "intake.limits", "PLAUSIBLE_RATIO = 100", "PLAUSIBLE_RATIO = 10**9"),
     Mutant("I12.3", "intake.nifti", "(np.isfinite(spacing).all() and (spacing > 0).all())", "not (spacing <= 0).any()"),
-    Mutant("I12.3", "intake.dicom", "        check_deflated(path)\n", ""),
+    Mutant("I12.3", "intake.dicom.file", "        check_deflated(path)\n", ""),
     Mutant("L14.6", "core.cohort", "return self.group or self.patient or self.key", "return self.group or self.key"),
     Mutant("L14.6", "intake.split", "in named.items() if number > 1}", "in named.items() if number > 10}"),
 ]
@@ -371,16 +371,16 @@ MUTANTS += [
         "return float(np.mean(np.asarray(patients) != 0))",
     ),
     Mutant("I7.1", "maths.phantom_heads", "1 - by\n", "by\n"),
-    Mutant("I12.9", "intake.duplicates", "SAME_PICTURE = 0.98", "SAME_PICTURE = 0.92"),
+    Mutant("I12.9", "intake.copies.duplicates", "SAME_PICTURE = 0.98", "SAME_PICTURE = 0.92"),
     Mutant(
         "I12.9",
-        "intake.duplicates",
+        "intake.copies.duplicates",
         "np.nonzero(np.abs(likeness) > same_picture)",
         "np.nonzero(likeness > same_picture)",
     ),
-    Mutant("I12.9", "intake.duplicates", "rows - rows.mean(axis=1, keepdims=True)", "rows"),
-    Mutant("I12.9", "intake.duplicates", "for quarter in range(4):", "for quarter in range(1):"),
-    Mutant("I12.9", "intake.duplicates", "while leader.get(cluster, cluster) != cluster:", "while False:"),
+    Mutant("I12.9", "intake.copies.duplicates", "rows - rows.mean(axis=1, keepdims=True)", "rows"),
+    Mutant("I12.9", "intake.copies.duplicates", "for quarter in range(4):", "for quarter in range(1):"),
+    Mutant("I12.9", "intake.copies.duplicates", "while leader.get(cluster, cluster) != cluster:", "while False:"),
     Mutant("I12.9", "intake.checks.duplicates", "    if len(sides) > 1:", "    if len(sides) > 2:"),
 ]
 
@@ -1101,11 +1101,11 @@ MUTANTS += [
         "(values - (centre - width / 2)).div_(width).clamp_(0, 1)",
         "(values - (centre - width / 2)).div_(width)",
     ),
-    Mutant("I1.3", "intake.voi", '_FUNCTIONS = {"": "linear"', '_FUNCTIONS = {"": "linear_exact"'),
-    Mutant("I1.3", "intake.voi", "centres[0], widths[0]", "centres[-1], widths[-1]"),
-    Mutant("I1.3", "intake.voi", ' + (1 if function == "linear" else 0)', ""),
-    Mutant("I1.3", "intake.voi", "        if inverts(header):\n", "        if False:\n"),
-    Mutant("I1.3", "intake.voi", "stored[0] * plane.slope + plane.intercept", "stored[0]"),
+    Mutant("I1.3", "intake.dicom.voi", '_FUNCTIONS = {"": "linear"', '_FUNCTIONS = {"": "linear_exact"'),
+    Mutant("I1.3", "intake.dicom.voi", "centres[0], widths[0]", "centres[-1], widths[-1]"),
+    Mutant("I1.3", "intake.dicom.voi", ' + (1 if function == "linear" else 0)', ""),
+    Mutant("I1.3", "intake.dicom.voi", "        if inverts(header):\n", "        if False:\n"),
+    Mutant("I1.3", "intake.dicom.voi", "stored[0] * plane.slope + plane.intercept", "stored[0]"),
 ]
 # Artefacts that throw dice of their own.
 MUTANTS += [
@@ -1316,22 +1316,22 @@ MUTANTS += [
 
 # DICOM files: values, frames, times, the zoo, and files made to harm.
 MUTANTS += [
-    Mutant("I1.4", "intake.dicom", "return np.right_shift(stored, allocated - bits)", "return stored"),
-    Mutant("I1.4", "intake.dicom", "plane.slope) + plane.intercept)", "plane.slope) - plane.intercept)"),
+    Mutant("I1.4", "intake.dicom.file", "return np.right_shift(stored, allocated - bits)", "return stored"),
+    Mutant("I1.4", "intake.dicom.file", "plane.slope) + plane.intercept)", "plane.slope) - plane.intercept)"),
     Mutant("I1.4", "maths.lookup_table", "len(table) - 1)", "len(table) - 2)"),
     Mutant("I1.4", "maths.lookup_table", "return entries or 1 << 16", "return entries"),
     Mutant("I1.4", "maths.lookup_table", "first -= 1 << 16", "first -= 1"),
-    Mutant("I1.4", "intake.voi", "- first - len(entries) + 1", "- first"),
-    Mutant("I1.4", "intake.planes", "imager = imager / magnification", "imager = imager * magnification"),
-    Mutant("I1.5", "intake.stack", "by_place = np.argsort(along", "by_place = np.argsort(-along"),
-    Mutant("I1.5", "intake.planes", "_Macros([frame, *shared])", "_Macros([*shared])"),
-    Mutant("I1.6", "intake.film", "rate_hz=1000 / float(step_ms)", "rate_hz=float(step_ms)"),
-    Mutant("I1.7", "intake.fitness", '"1.2.840.10008.5.1.4.1.1.66.4": "a', '"1.2.840.10008.5.1.4.1.1.66.99": "a'),
-    Mutant("I1.7", "intake.fitness", "if length != _UNDEFINED and begin + needed > size:", "if False:"),
-    Mutant("I1.7", "intake.fitness", "if (encoded and not decoders) or twelve_bit:", "if False:"),
-    Mutant("I1.8", "intake.fitness", "MAX_SEQUENCE_DEPTH = 32", "MAX_SEQUENCE_DEPTH = 3200"),
-    Mutant("I1.8", "intake.dicom", "            check_ratio(counted, stored, path)\n", ""),
-    Mutant("I1.8", "intake.guard", "    except Exception as error:", "    except OSError as error:"),
+    Mutant("I1.4", "intake.dicom.voi", "- first - len(entries) + 1", "- first"),
+    Mutant("I1.4", "intake.dicom.planes", "imager = imager / magnification", "imager = imager * magnification"),
+    Mutant("I1.5", "intake.dicom.stack", "by_place = np.argsort(along", "by_place = np.argsort(-along"),
+    Mutant("I1.5", "intake.dicom.planes", "_Macros([frame, *shared])", "_Macros([*shared])"),
+    Mutant("I1.6", "intake.video.film", "rate_hz=1000 / float(step_ms)", "rate_hz=float(step_ms)"),
+    Mutant("I1.7", "intake.dicom.fitness", '"1.2.840.10008.5.1.4.1.1.66.4": "a', '"1.2.840.10008.5.1.4.1.1.66.99": "a'),
+    Mutant("I1.7", "intake.dicom.fitness", "if length != _UNDEFINED and begin + needed > size:", "if False:"),
+    Mutant("I1.7", "intake.dicom.fitness", "if (encoded and not decoders) or twelve_bit:", "if False:"),
+    Mutant("I1.8", "intake.dicom.fitness", "MAX_SEQUENCE_DEPTH = 32", "MAX_SEQUENCE_DEPTH = 3200"),
+    Mutant("I1.8", "intake.dicom.file", "            check_ratio(counted, stored, path)\n", ""),
+    Mutant("I1.8", "intake.dicom.guard", "    except Exception as error:", "    except OSError as error:"),
 ]
 MUTANTS += [
     Mutant(
@@ -1415,7 +1415,7 @@ MUTANTS += [
     ),
     Mutant("I12.10", "intake.checks.label_anatomy", "float(odd.mean()) <= self.exceptions", "not odd.any()"),
     Mutant("I12.11", "intake.checks.label_columns", "_RARER = 10", "_RARER = 1000"),
-    Mutant("I12.11", "intake.crops", "_taken(cut) > _SMALLEST_CUT", "_taken(cut) > 9"),
+    Mutant("I12.11", "intake.copies.crops", "_taken(cut) > _SMALLEST_CUT", "_taken(cut) > 9"),
 ]
 MUTANTS += [
     Mutant("I2.1", "intake.deidentify.table", 'each["in_standard_iod"] == "Y"', 'each["in_standard_iod"] == "N"'),
@@ -1477,20 +1477,20 @@ MUTANTS += [
     ),
 ]
 MUTANTS += [
-    Mutant("I3.1", "intake.text_detection", "and box.area <= most and not _is_blob(box, picture)", "or True"),
-    Mutant("I3.1", "intake.text_detection", "TextBox(self.corners + moves", "TextBox(self.corners - moves"),
-    Mutant("I3.1", "intake.text_detection", "[columns / size[0], rows / size[1]]", "[rows / size[1], 1.0]"),
+    Mutant("I3.1", "intake.burned_in.text_detection", "and box.area <= most and not _is_blob(box, picture)", "or True"),
+    Mutant("I3.1", "intake.burned_in.text_detection", "TextBox(self.corners + moves", "TextBox(self.corners - moves"),
+    Mutant("I3.1", "intake.burned_in.text_detection", "[columns / size[0], rows / size[1]]", "[rows / size[1], 1.0]"),
     Mutant(
         "I3.1",
-        "intake.text_detection",
+        "intake.burned_in.text_detection",
         "moved = np.array([place[1], place[0]]",
         "moved = np.array([place[0], place[1]]",
     ),
-    Mutant("I3.2", "intake.ultrasound_regions", "kept < 0.25 * declared", "kept <= 0"),
-    Mutant("I3.2", "intake.ultrasound_regions", "dataset.Columns - 1)", "dataset.Columns)"),
-    Mutant("I3.2", "intake.ultrasound_regions", "kind[1] not in (_TISSUE, _COLOUR_FLOW)", "False"),
+    Mutant("I3.2", "intake.burned_in.ultrasound_regions", "kept < 0.25 * declared", "kept <= 0"),
+    Mutant("I3.2", "intake.burned_in.ultrasound_regions", "dataset.Columns - 1)", "dataset.Columns)"),
+    Mutant("I3.2", "intake.burned_in.ultrasound_regions", "kind[1] not in (_TISSUE, _COLOUR_FLOW)", "False"),
     Mutant(
-        "I3.2", "intake.ultrasound_regions", "mask[top : bottom + 1, left : right + 1]", "mask[top:bottom, left:right]"
+        "I3.2", "intake.burned_in.ultrasound_regions", "mask[top : bottom + 1, left : right + 1]", "mask[top:bottom, left:right]"
     ),
     Mutant("I3.3", "maths.moving_sector", "high - low > levels", "high > levels"),
     Mutant("I3.3", "maths.moving_sector", "return convex_hull(largest)", "return moving"),

@@ -8,9 +8,9 @@ from PIL import Image, ImageDraw
 from pydicom import Dataset, dcmread
 
 from preceptor.core.errors import PrepareError
-from preceptor.intake import text_detection
-from preceptor.intake.text_detection import TextBox, cover, find_text
-from preceptor.intake.ultrasound_regions import regions_fit, tissue_mask, tissue_regions
+from preceptor.intake.burned_in import text_detection
+from preceptor.intake.burned_in.text_detection import TextBox, cover, find_text
+from preceptor.intake.burned_in.ultrasound_regions import regions_fit, tissue_mask, tissue_regions
 from preceptor.maths.moving_sector import moving_sector
 
 from .planted_names import SIZES, font, is_readable, phantom, pictures, plant, reads
@@ -188,7 +188,7 @@ def test_sector_and_text_together_leave_nothing_written_in_a_clip(shared_data):
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
-    from preceptor.intake.pixel_cleaning import clean_pixels
+    from preceptor.intake.burned_in.pixel_cleaning import clean_pixels
 
     clips = sorted(path for path in (shared_data("pocus_lung_us_video") / "clips").iterdir() if path.is_dir())
     for path in clips[40:60:15]:

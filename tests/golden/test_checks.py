@@ -13,7 +13,7 @@ import pytest
 from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.image import Image
 from preceptor.core.slots import build
-from preceptor.intake.duplicates import find_pairs, merge_duplicates, pack, thumbnail, unpack
+from preceptor.intake.copies.duplicates import find_pairs, merge_duplicates, pack, thumbnail, unpack
 from preceptor.intake.orientation import CHANGES, coarsen, find_odd, learn_change
 from preceptor.intake.read import read_image
 from preceptor.intake.stored_facts import FactStore

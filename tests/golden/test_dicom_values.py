@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from preceptor.core.errors import PrepareError
-from preceptor.intake.phantom_planes import write_enhanced, write_planes
 from preceptor.intake.read import read_image
+from preceptor.intake.synthesis.phantom_planes import write_enhanced, write_planes
 from preceptor.maths.frame_times import mean_rate_hz
 from preceptor.maths.lookup_table import looked_up, table_entries
 
@@ -146,8 +146,8 @@ def test_frames_stored_against_the_normal(shared_data):
     """The pixels are 12-bit JPEG, for which the decoder is an extra; where the frames lie is told without them."""
     import pydicom
 
-    from preceptor.intake.parts import parts
-    from preceptor.intake.planes import planes
+    from preceptor.intake.dicom.parts import parts
+    from preceptor.intake.dicom.planes import planes
 
     folder = shared_data("dicom_zoo") / "files"
     path = next(folder.glob("037_*"))
@@ -273,7 +273,7 @@ def test_the_zoo_is_read_in_bounded_memory(shared_data):
 
 @pytest.mark.answer("I1.7")
 def test_files_without_pixels_are_no_error_of_their_study(shared_data):
-    from preceptor.intake.scanning import scan
+    from preceptor.intake.dicom.scanning import scan
 
     found = scan(shared_data("dicom_zoo") / "files")
     left_out = [row for row in found.rows if row.verdict == "left out"]
@@ -309,7 +309,7 @@ def test_deep_sequences_are_refused_by_a_limit_of_our_own(levels, is_read, tmp_p
 
 @pytest.mark.answer("I1.8")
 def test_a_deflated_bomb_is_refused_before_it_is_inflated(tmp_path):
-    from preceptor.intake.scanning import scan
+    from preceptor.intake.dicom.scanning import scan
 
     path = one_plane(tmp_path)
     whole = path.read_bytes()

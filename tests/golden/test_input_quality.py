@@ -15,7 +15,7 @@ from preceptor.core.evidence import Question
 from preceptor.core.image import Image
 from preceptor.core.plugins import Prediction
 from preceptor.core.slots import build
-from preceptor.intake.duplicates import pack, thumbnail, unpack
+from preceptor.intake.copies.duplicates import pack, thumbnail, unpack
 from preceptor.intake.orientation import CHANGES, coarsen, learn_change
 from preceptor.intake.read import read_image
 from preceptor.maths import quality, reference

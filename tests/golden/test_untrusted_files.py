@@ -194,7 +194,7 @@ def test_a_link_to_what_has_no_end_is_no_image(target, tmp_path):
 @pytest.mark.answer("I12.3")
 def test_a_pipe_is_waited_for_by_nobody(tmp_path):
     from preceptor.core.errors import PreceptorError
-    from preceptor.intake.scanning import scan
+    from preceptor.intake.dicom.scanning import scan
 
     os.mkfifo(tmp_path / "a.dcm")
     for read in (lambda: read_image(tmp_path, "a.dcm"), lambda: read_image(tmp_path, ".")):
@@ -207,8 +207,8 @@ def test_a_pipe_is_waited_for_by_nobody(tmp_path):
 
 @pytest.mark.answer("I12.3")
 def test_a_folder_of_links_is_not_followed_out_of_it(tmp_path):
-    from preceptor.intake.phantom_planes import write_planes
-    from preceptor.intake.scanning import scan
+    from preceptor.intake.dicom.scanning import scan
+    from preceptor.intake.synthesis.phantom_planes import write_planes
 
     (plane,) = write_planes(tmp_path / "outside", np.zeros((4, 4, 1), np.uint16), np.eye(4))
     (tmp_path / "given").mkdir()

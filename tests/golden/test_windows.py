@@ -9,7 +9,7 @@ import torch
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError, RecipeError
 from preceptor.core.slots import build
-from preceptor.intake.series import read_file
+from preceptor.intake.dicom.series import read_file
 from preceptor.maths.display_window import PRESETS_HU, windowed
 from preceptor.prepare.compose import prepare_sample
 

@@ -14,8 +14,8 @@ from preceptor.intake.annotations.painting import as_geometry
 from preceptor.intake.annotations.record import Annotation, Annotations
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.datasets.annotated import AnnotatedCases
-from preceptor.intake.phantom_dicom import write_mr_series
 from preceptor.intake.read import open_case
+from preceptor.intake.synthesis.phantom_dicom import write_mr_series
 from preceptor.prepare.compose import prepare_sample
 from preceptor.prepare.transforms.crop_pad import CropPad
 from preceptor.prepare.transforms.flip import Flip

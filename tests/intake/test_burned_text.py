@@ -11,9 +11,9 @@ from PIL import ImageFont
 from preceptor.cli import main
 from preceptor.core.cohort import Cohort
 from preceptor.core.drawn import Drawn, Turn, centred
-from preceptor.intake.burned_text import BurnedText
+from preceptor.intake.burned_in.planted_text import BurnedText
 from preceptor.intake.read import open_case
-from preceptor.intake.synthesis import Order, synthesise
+from preceptor.intake.synthesis.drawn_study import Order, synthesise
 
 KIND = {"lesions": {"size": [120, 100, 4], "noise": 0.0, "most": 1}}
 

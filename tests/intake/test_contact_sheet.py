@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from preceptor.cli import main
-from preceptor.intake.contact_sheet import write_contact_sheet
-from preceptor.intake.synthesis import Order
+from preceptor.intake.synthesis.contact_sheet import write_contact_sheet
+from preceptor.intake.synthesis.drawn_study import Order
 
 
 def test_a_sheet_shows_the_cases_and_their_truth(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.image import Image
 from preceptor.core.slots import build
-from preceptor.intake.crops import find_crops, pack_wide, unpack_wide
+from preceptor.intake.copies.crops import find_crops, pack_wide, unpack_wide
 from preceptor.intake.read import read_image
 
 

@@ -16,9 +16,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from preceptor.core.errors import PrepareError
-from preceptor.intake.planes import Placement
+from preceptor.intake.dicom.planes import Placement
+from preceptor.intake.dicom.stack import stack
 from preceptor.intake.read import read_image
-from preceptor.intake.stack import stack
 
 SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
 

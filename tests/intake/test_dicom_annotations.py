@@ -13,8 +13,8 @@ from preceptor.intake.annotations.geojson import read_geojson
 from preceptor.intake.annotations.painting import as_geometry, as_mask
 from preceptor.intake.annotations.record import Annotation, Annotations
 from preceptor.intake.annotations.rtstruct import read_structures
-from preceptor.intake.phantom_dicom import write_mr_series
 from preceptor.intake.read import read_image
+from preceptor.intake.synthesis.phantom_dicom import write_mr_series
 
 SHAPE = (9, 7, 5)  # neither square nor a multiple of eight
 

@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000, JPEG2000Lossless, JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
 from preceptor.core.errors import PrepareError
-from preceptor.intake.phantom_planes import write_planes
 from preceptor.intake.read import read_image
+from preceptor.intake.synthesis.phantom_planes import write_planes
 
 RNG = np.random.default_rng(11)
 SMOOTH = np.add.outer(np.arange(96) * 20, np.arange(80) * 18)[:, :, None] + RNG.integers(0, 30, (96, 80, 1))

@@ -15,8 +15,8 @@ from PIL import Image as Pillow
 from preceptor.core.errors import PrepareError
 from preceptor.intake import decoding, door
 from preceptor.intake.door import read_apart
-from preceptor.intake.phantom_planes import write_planes
 from preceptor.intake.read import read_image
+from preceptor.intake.synthesis.phantom_planes import write_planes
 
 SOURCE = Path(__file__).parents[2] / "src" / "preceptor"
 
@@ -24,7 +24,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "preceptor"
 READ_HERE = {
     "intake/door.py": "is the door",
     "intake/read.py": "holds the reader",
-    "intake/clip_storage.py": "reads back what it has just written",
+    "intake/video/clip_storage.py": "reads back what it has just written",
 }
 
 

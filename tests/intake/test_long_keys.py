@@ -12,8 +12,8 @@ from preceptor.core.errors import CohortError
 from preceptor.core.slots import build
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.naming import _DIGITS, case_key, long_keys
-from preceptor.intake.phantom_planes import write_planes
 from preceptor.intake.read import open_case
+from preceptor.intake.synthesis.phantom_planes import write_planes
 
 from .test_zipped_cohorts import GREY, np
 

@@ -9,10 +9,10 @@ import pytest
 
 from preceptor.core.errors import RecipeError
 from preceptor.core.slots import names, parameters, plugin
-from preceptor.intake.phantom_plan import Plan
-from preceptor.intake.phantom_study import make_study
 from preceptor.intake.read import open_case
-from preceptor.intake.synthesis import Order, synthesise
+from preceptor.intake.synthesis.drawn_study import Order, synthesise
+from preceptor.intake.synthesis.phantom_plan import Plan
+from preceptor.intake.synthesis.phantom_study import make_study
 
 #: What has a time axis and slices: there is no image type that all readers take it from.
 NOT_WRITTEN = {"cine_heart"}

@@ -12,7 +12,7 @@ from preceptor.core.drawn import Turn
 from preceptor.core.errors import RecipeError
 from preceptor.intake.phantoms.cine_heart import CineHeart
 from preceptor.intake.read import read_image
-from preceptor.intake.synthesis import Order, synthesise
+from preceptor.intake.synthesis.drawn_study import Order, synthesise
 from preceptor.maths.phantom_heart import CAVITY, MYOCARDIUM, Heart, end_systolic_frame, heart_shares
 
 HEART = Heart(end_diastolic_ml=140.0, ejection_fraction=0.55, length_mm=80.0, wall_mm=9.0)

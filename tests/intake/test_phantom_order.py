@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from preceptor.core.drawn import Turn
-from preceptor.intake.burned_text import BurnedText
+from preceptor.intake.burned_in.planted_text import BurnedText
 from preceptor.intake.phantoms.frame_order import FrameOrder
 from preceptor.intake.read import read_image
-from preceptor.intake.synthesis import Order, synthesise
+from preceptor.intake.synthesis.drawn_study import Order, synthesise
 from preceptor.maths.roc import auroc
 
 

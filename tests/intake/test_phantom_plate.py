@@ -11,7 +11,7 @@ from preceptor.core.drawn import Turn
 from preceptor.core.errors import RecipeError
 from preceptor.intake.phantoms.well_plate import WellPlate
 from preceptor.intake.read import read_image
-from preceptor.intake.synthesis import Order, synthesise
+from preceptor.intake.synthesis.drawn_study import Order, synthesise
 from preceptor.maths.phantom_plate import cell_places, cover, logistic_growth
 
 

@@ -16,10 +16,10 @@ from preceptor.core.errors import RecipeError
 from preceptor.core.slots import build
 from preceptor.intake.checking import check_cohort
 from preceptor.intake.datasets.phantoms import Phantoms
-from preceptor.intake.phantom_plan import Plan
-from preceptor.intake.phantom_study import make_study
 from preceptor.intake.read import open_case
 from preceptor.intake.rehearsal import few_cases, stand_in
+from preceptor.intake.synthesis.phantom_plan import Plan
+from preceptor.intake.synthesis.phantom_study import make_study
 from preceptor.maths.concordance import harrell
 from preceptor.maths.survival_phantoms import concordance_among
 from preceptor.recipe.load import load_recipe
@@ -314,7 +314,7 @@ FOLLOWED = Plan(task="survival", visits=600, size=(16, 16), format="png", label=
 
 def follow_up(plan: Plan, folder: Path) -> tuple[np.ndarray, ...]:
     """Time, event, log hazard and age of every case of a study, whose images are left out."""
-    from preceptor.intake.phantom_study import _patients
+    from preceptor.intake.synthesis.phantom_study import _patients
 
     told = [
         (each.labels["death_time"], each.labels["death_event"], each.fields["log_hazard"], each.age)

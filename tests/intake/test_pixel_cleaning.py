@@ -11,10 +11,10 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
 from preceptor.core.errors import MissingExtra, PrepareError
-from preceptor.intake import pixel_cleaning, text_detection
-from preceptor.intake.pixel_cleaning import clean_pixels
-from preceptor.intake.shown_frames import displayed, searched
-from preceptor.intake.text_detection import FoundText, TextBox, find_text
+from preceptor.intake.burned_in import pixel_cleaning, text_detection
+from preceptor.intake.burned_in.pixel_cleaning import clean_pixels
+from preceptor.intake.burned_in.shown_frames import displayed, searched
+from preceptor.intake.burned_in.text_detection import FoundText, TextBox, find_text
 
 BOX = TextBox(np.array([[8, 4], [30, 4], [30, 12], [8, 12]], float), 0.9)
 COVERED = np.zeros((40, 48), bool)

@@ -15,10 +15,10 @@ from preceptor.intake.annotations.painting import as_mask
 from preceptor.intake.annotations.tiles import TilePainter
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.datasets.echonet_dynamic import EchonetDynamic
-from preceptor.intake.phantom_dicom import write_mr_series
 from preceptor.intake.published import write_tree
 from preceptor.intake.read import open_case, read_image
 from preceptor.intake.split import leave_one_out, split
+from preceptor.intake.synthesis.phantom_dicom import write_mr_series
 
 TISSUE = np.full((8, 8), 200, np.uint8)
 SCAN = np.arange(64, dtype=np.int16).reshape(4, 4, 4)

@@ -16,9 +16,9 @@ import pytest
 from preceptor.cli import main
 from preceptor.core.errors import CohortError, PrepareError
 from preceptor.intake.cohort import build_cohort, detect_layout
-from preceptor.intake.phantom_planes import write_enhanced, write_planes
+from preceptor.intake.dicom.scanning import scan
 from preceptor.intake.read import read_image
-from preceptor.intake.scanning import scan
+from preceptor.intake.synthesis.phantom_planes import write_enhanced, write_planes
 from preceptor.intake.unpacking import unpack, unpacked
 
 RNG = np.random.default_rng(5)

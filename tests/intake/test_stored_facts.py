@@ -14,10 +14,10 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import CohortError
 from preceptor.core.slots import build, names
 from preceptor.intake import survey as module
-from preceptor.intake import thumbnail_index
-from preceptor.intake.phantom_plan import Plan
-from preceptor.intake.phantom_study import make_study
+from preceptor.intake.copies import thumbnail_index
 from preceptor.intake.survey import survey
+from preceptor.intake.synthesis.phantom_plan import Plan
+from preceptor.intake.synthesis.phantom_study import make_study
 from preceptor.learn.tasks.segmentation import Segmentation
 
 from .test_crops import texture

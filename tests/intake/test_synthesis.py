@@ -16,7 +16,7 @@ from preceptor.core.drawn import Turn
 from preceptor.core.errors import CohortError, RecipeError
 from preceptor.intake.datasets.synthetic import Synthetic
 from preceptor.intake.read import open_case
-from preceptor.intake.synthesis import Order, draw_case, synthesise
+from preceptor.intake.synthesis.drawn_study import Order, draw_case, synthesise
 from preceptor.recipe.settings import named_settings
 
 SMALL = Order({"trivial": {"size": [16, 12, 6], "task": "segmentation"}}, 5, "dicom", seed=4)

@@ -10,9 +10,9 @@ import pytest
 
 from preceptor.cli import main
 from preceptor.core.errors import CohortError, RecipeError, Refusal
-from preceptor.intake import synthetic_table
-from preceptor.intake.synthetic_table import synthesise_table
-from preceptor.intake.table_columns import fit_columns
+from preceptor.intake.synthesis import synthetic_table
+from preceptor.intake.synthesis.synthetic_table import synthesise_table
+from preceptor.intake.synthesis.table_columns import fit_columns
 
 
 def clinic(rows: int = 400, seed: int = 0) -> pandas.DataFrame:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from preceptor.intake.text_continuing import continued
-from preceptor.intake.text_detection import FoundText, find_text
+from preceptor.intake.burned_in.text_continuing import continued
+from preceptor.intake.burned_in.text_detection import FoundText, find_text
 from tests.golden.planted_names import font
 
 
@@ -78,7 +78,7 @@ def test_letters_at_the_border_and_outside_of_it():
 def test_a_picture_too_small_for_letters_is_not_searched(shape, searched, monkeypatch):
     passes = []
     monkeypatch.setattr(
-        "preceptor.intake.text_detection._searched",
+        "preceptor.intake.burned_in.text_detection._searched",
         lambda piece, place, scale: passes.append((piece.shape, scale)) or [],
     )
     assert find_text(np.zeros(shape, np.uint8)) == FoundText()

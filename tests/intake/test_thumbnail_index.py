@@ -7,9 +7,9 @@ import pytest
 
 from preceptor.core.errors import CohortError
 from preceptor.core.image import Image
-from preceptor.intake import thumbnail_index
-from preceptor.intake.duplicates import find_pairs, thumbnail
-from preceptor.intake.thumbnail_index import ThumbnailIndex
+from preceptor.intake.copies import thumbnail_index
+from preceptor.intake.copies.duplicates import find_pairs, thumbnail
+from preceptor.intake.copies.thumbnail_index import ThumbnailIndex
 
 from .test_crops import texture
 

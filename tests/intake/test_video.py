@@ -11,11 +11,12 @@ import pytest
 from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
-from preceptor.intake import decoding, video
-from preceptor.intake.clip_storage import write_clip
+from preceptor.intake import decoding
 from preceptor.intake.datasets.table import Table
-from preceptor.intake.frame_folder import evenly_timed_source
 from preceptor.intake.read import open_case, read_image
+from preceptor.intake.video import clips as video
+from preceptor.intake.video.clip_storage import write_clip
+from preceptor.intake.video.frame_folder import evenly_timed_source
 from preceptor.prepare.transforms.frame_rate import FrameRate
 
 av = pytest.importorskip("av", reason="the extra 'video' is not installed")

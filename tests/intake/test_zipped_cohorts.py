@@ -17,8 +17,8 @@ from preceptor.core.cohort import Cohort
 from preceptor.core.errors import CohortError
 from preceptor.core.slots import build
 from preceptor.intake.acquisition import acquisition
-from preceptor.intake.phantom_planes import write_planes
 from preceptor.intake.read import open_case
+from preceptor.intake.synthesis.phantom_planes import write_planes
 from preceptor.intake.unpacking import unpack, unpack_for_good
 
 GREY = np.arange(6 * 6 * 4, dtype=np.uint16).reshape(6, 6, 4)

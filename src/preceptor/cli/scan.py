@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from . import console
 
 if TYPE_CHECKING:
-    from preceptor.intake.scanning import Row
+    from preceptor.intake.dicom.scanning import Row
 
 
 def scan(

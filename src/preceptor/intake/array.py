@@ -160,7 +160,7 @@ def _header(file: BinaryIO | Any, path: Path) -> tuple[tuple[int, ...], bool, np
 
 
 def _clip(path: Path, timed: bool) -> Image:
-    """What `preceptor.intake.clip_storage` wrote."""
+    """What `preceptor.intake.video.clip_storage` wrote."""
     frames, affine_mm = _member(path, "frames"), _member(path, "affine_mm")
     if frames.ndim not in (3, 4):
         raise _damaged(path)

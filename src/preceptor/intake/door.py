@@ -3,7 +3,7 @@
 What decodes pictures, slices and their streams are large libraries in C, C++ and Rust. One that aborts, hangs or asks for
 too much on a damaged file costs that file, and the next one is read by a new process. NIfTI and arrays need no decoder but
 inflate: they are read here, where their headers are held against the file before memory is asked for, and films and
-slides have processes of their own (`preceptor.intake.video`, `preceptor.intake.slides`). Preparation passes here once a
+slides have processes of their own (`preceptor.intake.video.clips`, `preceptor.intake.slides`). Preparation passes here once a
 case; training reads what was prepared.
 """
 
@@ -95,7 +95,7 @@ def _taken() -> Child:
 def _needs_no_decoder(path: Path) -> bool:
     """Whether a file is read by this program's own code, absent, or a film, which has a process of its own."""
     from .read import NIFTI_STARTS
-    from .video_decoding import video_kind
+    from .video.video_decoding import video_kind
 
     try:
         with path.open("rb") as file:

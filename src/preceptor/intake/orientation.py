@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from .duplicates import SIDE
+from .copies.duplicates import SIDE
 
 _Change = Callable[[np.ndarray], np.ndarray]
 

@@ -51,14 +51,14 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
         return read_tile_source(path, member)
     if path.is_dir():
         if not is_label and (frames := _frames(path, member)):
-            from .frame_folder import read_frame_folder
+            from .video.frame_folder import read_frame_folder
 
             return read_frame_folder(frames, member or None)
         if member:
-            from .scanning import read_part
+            from .dicom.scanning import read_part
 
             return read_part(path, member, is_label=is_label)
-        from .series import read_series
+        from .dicom.series import read_series
 
         return read_series(path, is_label=is_label)
     if not path.is_file():
@@ -94,7 +94,7 @@ def read_image(root: Path, source: str, *, is_label: bool = False) -> Image:
 
 def _frames(folder: Path, member: str) -> list[Path]:
     """The pictures of a folder of frames, unless its source names something else in it."""
-    from .frame_folder import frame_files
+    from .video.frame_folder import frame_files
 
     return frame_files(folder) if not member or member.startswith(("rate_hz=", "times_s=")) else []
 
@@ -116,7 +116,7 @@ def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
 
         return read_array(path, member=member, is_label=is_label)
     if start[128:] == b"DICM":
-        from .series import read_file
+        from .dicom.series import read_file
 
         _no_member(member, path)
         return read_file(path, is_label=is_label)
@@ -129,15 +129,15 @@ def _read_file(path: Path, member: str | None, is_label: bool) -> Image:
 
         _no_member(member, path)
         return read_metaimage(path, is_label=is_label)
-    from .video_decoding import video_kind
+    from .video.video_decoding import video_kind
 
     if kind := video_kind(start):
-        from .video import read_video
+        from .video.clips import read_video
 
         _no_member(member, path)
         return read_video(path, kind, is_label=is_label)
-    from .collecting import looks_like_dicom
-    from .dicom import read_header
+    from .dicom.collecting import looks_like_dicom
+    from .dicom.file import read_header
 
     if looks_like_dicom(start):
         read_header(path)  # refuses it, and says that it lacks the preamble

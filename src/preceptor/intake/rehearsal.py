@@ -14,9 +14,9 @@ from preceptor.core.evidence import Question
 from preceptor.core.slots import build, spec
 from preceptor.recipe.resolve import Recipe
 
-from .phantom_plan import Plan
 from .phantom_stain import needs_stain, stain
-from .phantom_study import make_study
+from .synthesis.phantom_plan import Plan
+from .synthesis.phantom_study import make_study
 
 #: Parameters under which plug-ins name a column of the cohort.
 _COLUMNS = ("clinical", "field", "fields", "by", "domain", "group", "stratify")

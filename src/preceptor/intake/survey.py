@@ -12,7 +12,7 @@ from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import PreceptorError, PrepareError, Problem
 from preceptor.core.plugins import Check, Task
 
-from .duplicates import Pair, merge_duplicates
+from .copies.duplicates import Pair, merge_duplicates
 from .read import open_case
 from .stored_facts import FactStore
 

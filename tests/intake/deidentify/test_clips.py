@@ -17,8 +17,8 @@ from preceptor.intake.deidentify.clips.gif import without_words
 from preceptor.intake.deidentify.clips.parameter_sets import without_messages
 from preceptor.intake.deidentify.leak_audit import audit_folder
 from preceptor.intake.read import read_image
-from preceptor.intake.video import decode_video
-from preceptor.intake.video_decoding import video_kind
+from preceptor.intake.video.clips import decode_video
+from preceptor.intake.video.video_decoding import video_kind
 
 av = pytest.importorskip("av", reason="the extra 'video' is not installed")
 

@@ -15,11 +15,11 @@ import numpy as np
 from preceptor.core.errors import MissingExtra, PrepareError, safe_name
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
-from preceptor.intake.dicom import check_deflated, decoded
-from preceptor.intake.fitness import refuse_deep
-from preceptor.intake.guard import guarded
+from preceptor.intake.dicom.file import check_deflated, decoded
+from preceptor.intake.dicom.fitness import refuse_deep
+from preceptor.intake.dicom.guard import guarded
+from preceptor.intake.dicom.planes import Placement, planes
 from preceptor.intake.limits import check_dimensions
-from preceptor.intake.planes import Placement, planes
 from preceptor.maths.bit_packing import unpack_bits
 
 from .painting import as_geometry, as_mask
@@ -221,7 +221,7 @@ def write_segmentation(path: Path, annotations: Annotations, series: Path) -> li
         raise MissingExtra.of("dicom", "writing a DICOM segmentation") from error
     from pydicom import dcmread
 
-    from preceptor.intake.series import read_series
+    from preceptor.intake.dicom.series import read_series
 
     image = read_series(series)
     with guarded(path):

@@ -11,9 +11,9 @@ from preceptor.core.errors import RecipeError, safe_name
 from preceptor.core.files import write_aside
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from preceptor.core.parquet import read_parquet
-from preceptor.intake.dicom import check_deflated
+from preceptor.intake.dicom.file import check_deflated
+from preceptor.intake.dicom.guard import guarded
 from preceptor.intake.door import read_apart
-from preceptor.intake.guard import guarded
 from preceptor.intake.naming import case_key
 from preceptor.intake.write import write_image
 

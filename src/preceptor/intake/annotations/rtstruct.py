@@ -10,9 +10,9 @@ import numpy as np
 
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import Image
-from preceptor.intake.dicom import check_deflated
-from preceptor.intake.fitness import refuse_deep
-from preceptor.intake.guard import guarded
+from preceptor.intake.dicom.file import check_deflated
+from preceptor.intake.dicom.fitness import refuse_deep
+from preceptor.intake.dicom.guard import guarded
 from preceptor.maths.polygons import inside_polygon
 
 from .painting import as_geometry

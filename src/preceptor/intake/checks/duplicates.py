@@ -13,10 +13,10 @@ from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import Problem
 from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Task
-from preceptor.intake.crops import find_crops, pack_wide, unpack_wide
-from preceptor.intake.duplicates import SAME_DETAIL, SAME_PICTURE, Pair, find_pairs, pack, thumbnail, unpack
+from preceptor.intake.copies.crops import find_crops, pack_wide, unpack_wide
+from preceptor.intake.copies.duplicates import SAME_DETAIL, SAME_PICTURE, Pair, find_pairs, pack, thumbnail, unpack
+from preceptor.intake.copies.thumbnail_index import pairs_on_disk
 from preceptor.intake.stored_facts import StoredFacts
-from preceptor.intake.thumbnail_index import pairs_on_disk
 
 #: Sides of a split: a copy on two of them is a leak, for a model is fitted on one and measured on another.
 _SIDES = {"train": 0, "tune": 0, "adapt": 0, "calibrate": 1, "test": 2, "external": 2}
@@ -27,7 +27,7 @@ class Duplicates:
 
     Copies are found when saved anew (JPEG quality 15), at half the size, brighter, mirrored, turned or inverted, and
     flat ones when up to a tenth of a side is cropped. Pairs that cross patients become one identity before the split
-    (`preceptor.intake.duplicates`), so a copy on both sides of the split remains only where the data set fixes the
+    (`preceptor.intake.copies.duplicates`), so a copy on both sides of the split remains only where the data set fixes the
     roles. Labels that differ between two copies are told apart from that.
 
     Args:

@@ -14,7 +14,7 @@ from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import Problem
 from preceptor.core.image import Image
 from preceptor.core.plugins import Task
-from preceptor.intake.duplicates import pack, thumbnail, unpack
+from preceptor.intake.copies.duplicates import pack, thumbnail, unpack
 from preceptor.intake.orientation import find_changed, find_odd, fit_orientation
 
 #: Cases that have a view, with what was seen of it.

@@ -189,8 +189,8 @@ def _box(row: Annotation, shape: tuple[int, ...] | None) -> list[list[float]] | 
 def _identifiers(path: Path) -> Iterator[str]:
     from pydicom import dcmread
 
-    from preceptor.intake.dicom import check_deflated
-    from preceptor.intake.guard import guarded
+    from preceptor.intake.dicom.file import check_deflated
+    from preceptor.intake.dicom.guard import guarded
 
     files = sorted(each for each in path.iterdir() if each.is_file())[:1] if path.is_dir() else [path]
     for file in files:

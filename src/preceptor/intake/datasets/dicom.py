@@ -12,9 +12,9 @@ import numpy as np
 
 from preceptor.core.cohort import Case
 from preceptor.core.errors import CohortError
+from preceptor.intake.dicom.scanning import Row, scan
 from preceptor.intake.naming import existing_folder, plain_view
-from preceptor.intake.phantom_planes import write_planes
-from preceptor.intake.scanning import Row, scan
+from preceptor.intake.synthesis.phantom_planes import write_planes
 
 
 class Dicom:

@@ -13,8 +13,8 @@ from annotated_types import Ge, Gt, Le, Len, MinLen
 
 from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import RecipeError
-from preceptor.intake.phantom_plan import Plan
-from preceptor.intake.phantom_study import make_study
+from preceptor.intake.synthesis.phantom_plan import Plan
+from preceptor.intake.synthesis.phantom_study import make_study
 
 
 class Phantoms:

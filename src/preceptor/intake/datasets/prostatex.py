@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from preceptor.core.errors import CohortError
-from preceptor.intake.dicom import read_header
-from preceptor.intake.phantom_dicom import write_mr_series
-from preceptor.intake.planes import planes
+from preceptor.intake.dicom.file import read_header
+from preceptor.intake.dicom.planes import planes
+from preceptor.intake.dicom.stack import stack
 from preceptor.intake.published import Entry, Published, example_of, rows_of
-from preceptor.intake.stack import stack
+from preceptor.intake.synthesis.phantom_dicom import write_mr_series
 
 View = Literal["t2", "t2_sagittal", "t2_coronal", "adc", "high_b", "ktrans"]
 

@@ -16,8 +16,8 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.errors import RecipeError
 from preceptor.core.plugins import Nested
 from preceptor.core.slots import spec
-from preceptor.intake.burned_text import BurnedText
-from preceptor.intake.synthesis import Order, synthesise
+from preceptor.intake.burned_in.planted_text import BurnedText
+from preceptor.intake.synthesis.drawn_study import Order, synthesise
 
 
 class Synthetic:

@@ -12,9 +12,9 @@ import numpy as np
 
 from preceptor.core.cohort import ROLES, Case
 from preceptor.core.errors import CohortError
-from preceptor.intake.frame_folder import evenly_timed_source
 from preceptor.intake.naming import IMAGE_ABSENT, case_key, data_absent
 from preceptor.intake.sheet import RESERVED, plain, read_sheet, require_columns, same
+from preceptor.intake.video.frame_folder import evenly_timed_source
 
 if TYPE_CHECKING:
     import pandas

@@ -15,7 +15,7 @@ from typing import Any
 
 from preceptor.core.errors import CohortError, PreceptorError, PrepareError, RecipeError, safe_name
 from preceptor.core.files import digest_file
-from preceptor.intake.video_decoding import video_kind
+from preceptor.intake.video.video_decoding import video_kind
 
 from .clips.cleaning import CleanedClip, clean_clip
 from .dicom import Cleaned, clean_dicom, is_dicom

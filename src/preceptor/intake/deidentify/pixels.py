@@ -9,7 +9,7 @@ from typing import Any
 
 from preceptor.core.errors import safe_name
 
-from ..guard import guarded
+from ..dicom.guard import guarded
 from .dicom import Cleaned, clean_dicom
 from .profile import Settings
 from .pseudonyms import Key
@@ -33,7 +33,7 @@ def with_clean_pixels(data: bytes, path: Path, settings: Settings, key: Key) -> 
     """
     from pydicom import dcmread
 
-    from ..pixel_cleaning import clean_pixels
+    from ..burned_in.pixel_cleaning import clean_pixels
 
     clean_dicom(data, settings, key, safe_name(path))  # what is refused for its header needs no search of its pixels
     with guarded(path):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from preceptor.core.errors import PrepareError
 
-from ..collecting import collect
-from ..dicom import check_deflated
-from ..fitness import refuse_deep
-from ..guard import guarded
+from ..dicom.collecting import collect
+from ..dicom.file import check_deflated
+from ..dicom.fitness import refuse_deep
+from ..dicom.guard import guarded
+from ..dicom.scanning import series_key
 from ..naming import case_key
-from ..scanning import series_key
 from .age import Age, age_at_study
 from .dates import Moment, date_of, moment_of, offset_of, time_of
 from .frame_rate import FrameRate, frame_rate

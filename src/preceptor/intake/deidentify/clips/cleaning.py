@@ -12,8 +12,8 @@ import numpy as np
 from preceptor.core.errors import MissingExtra, PrepareError
 from preceptor.core.files import write_aside
 from preceptor.intake.decoding import Child
-from preceptor.intake.video import decode_video
-from preceptor.intake.video_decoding import video_kind
+from preceptor.intake.video.clips import decode_video
+from preceptor.intake.video.video_decoding import video_kind
 
 from .gif import without_words
 
@@ -51,7 +51,7 @@ def clean_clip(source: Path, kind: str, target: Path) -> CleanedClip:
 
     Args:
         source: The clip.
-        kind: Its demuxer, from `preceptor.intake.video_decoding.video_kind`.
+        kind: Its demuxer, from `preceptor.intake.video.video_decoding.video_kind`.
         target: The file to write.
 
     Raises:

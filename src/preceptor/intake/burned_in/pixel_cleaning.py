@@ -11,6 +11,7 @@ import numpy as np
 
 from preceptor.core.errors import PrepareError, safe_name
 
+from ..dicom.stored_pixels import Fill, masked_pixels, open_pixels
 from .pixel_copies import (
     clear_embedded_overlays,
     mask_icon,
@@ -19,7 +20,6 @@ from .pixel_copies import (
     overlay_pictures,
 )
 from .shown_frames import displayed, searched
-from .stored_pixels import Fill, masked_pixels, open_pixels
 from .text_detection import FoundText, TextBox, TextRules, cover, find_text, is_covered
 from .ultrasound_regions import regions_fit, tissue_mask
 

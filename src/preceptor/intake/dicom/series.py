@@ -13,11 +13,11 @@ import numpy as np
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 
-from .dicom import inverts, read_header, read_pixels, read_values, shown_inverted, value_type
-from .film import film_times_s, is_film
+from ..labels import as_label_map
+from ..limits import check_dimensions
+from ..video.film import film_times_s, is_film
+from .file import inverts, read_header, read_pixels, read_values, shown_inverted, value_type
 from .guard import guarded
-from .labels import as_label_map
-from .limits import check_dimensions
 from .planes import Plane, detector_spacing, planes
 from .stack import Stack, stack
 from .untilting import untilted

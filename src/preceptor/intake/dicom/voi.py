@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .dicom import inverts, lut_entries, value_range
+from .file import inverts, lut_entries, value_range
 from .planes import Plane
 
 if TYPE_CHECKING:

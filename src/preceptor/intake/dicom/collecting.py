@@ -10,9 +10,9 @@ from pathlib import Path
 
 from preceptor.core.errors import CohortError, PrepareError, Problem, safe_name
 
-from .dicom import check_deflated
+from ..naming import data_absent
+from .file import check_deflated
 from .guard import guarded
-from .naming import data_absent
 
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _FILE_ID = re.compile(r"[A-Z0-9_]{1,8}")

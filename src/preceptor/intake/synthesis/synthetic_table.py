@@ -17,7 +17,7 @@ from preceptor.core.plain import finite
 from preceptor.maths.gaussian_copula import correlation_matrix, draw_uniforms
 from preceptor.maths.nearest_records import Nearness, Records, nearness
 
-from .sheet import read_sheet, require_columns
+from ..sheet import read_sheet, require_columns
 from .table_columns import LEAST, TableColumn, fit_columns
 from .table_utility import train_and_test
 

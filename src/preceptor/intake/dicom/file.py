@@ -12,10 +12,10 @@ import numpy as np
 from preceptor.core.errors import PrepareError, safe_name
 from preceptor.maths.lookup_table import looked_up, table_entries
 
-from .decoding import decode_apart, is_apart
+from ..decoding import decode_apart, is_apart
+from ..limits import check_dimensions, check_ratio
 from .fitness import check_decodable, check_pixel_element, is_video, pixels_follow, refuse_deep, refuse_other_objects
 from .guard import guarded
-from .limits import check_dimensions, check_ratio
 from .planes import Plane
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def decoded(path: Path, dataset: Dataset, frame: int | None) -> np.ndarray:
     from pydicom.pixels import get_decoder, pixel_array
 
     if is_video(dataset.file_meta.TransferSyntaxUID):
-        from .video import dicom_frames
+        from ..video.clips import dicom_frames
 
         return dicom_frames(path)[frame or 0]
     failed: Exception = ValueError()

@@ -16,7 +16,7 @@ import numpy as np
 
 from preceptor.core.errors import PrepareError, Problem
 
-from .film import is_film
+from ..video.film import is_film
 from .guard import guarded
 from .planes import Plane, planes
 from .series import is_localizer, with_place

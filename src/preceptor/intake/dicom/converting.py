@@ -12,10 +12,10 @@ import numpy as np
 from preceptor.core.errors import PrepareError, Problem
 from preceptor.core.image import Image
 
-from .door import read_apart
+from ..door import read_apart
+from ..tables import write_rows
+from ..write import write_image
 from .scanning import Row, read_part, scan
-from .tables import write_rows
-from .write import write_image
 
 _TABLE = "conversion.csv"
 
@@ -32,7 +32,7 @@ def convert(
         source: A folder, a DICOMDIR, or one file.
         out: The folder of ``<series>[-<part>].nii.gz`` and ``conversion.csv``. Names are keys, which name nobody.
         tell: Is told how many of how many images are done.
-        untilt: Move the slices of a tilted gantry onto one grid (see `preceptor.intake.untilting`) and say so.
+        untilt: Move the slices of a tilted gantry onto one grid (see `preceptor.intake.dicom.untilting`) and say so.
 
     Returns:
         A row for each image, ``source`` being the file written, relative to `out`; what was not is ``refused`` or

@@ -13,7 +13,7 @@ from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 from preceptor.core.slots import build
 
-from .synthesis import Order
+from .drawn_study import Order
 
 _INK, _PAPER = (230, 230, 230), (18, 18, 20)
 

@@ -14,10 +14,10 @@ from preceptor.core.errors import PrepareError, Problem, safe_name
 from preceptor.core.files import digest_file
 from preceptor.core.image import Image
 
+from ..naming import case_key
 from .collecting import Collected, collect
-from .dicom import read_header
+from .file import read_header
 from .guard import guarded
-from .naming import case_key
 from .parts import Part, parts
 from .series import read_planes
 

@@ -14,9 +14,9 @@ from preceptor.core.errors import PrepareError, safe_name
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from preceptor.maths.frame_times import frame_times
 
-from .limits import check_dimensions
-from .raster import read_picture
-from .video import MAX_FRAMES, clip
+from ..limits import check_dimensions
+from ..raster import read_picture
+from .clips import MAX_FRAMES, clip
 
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM")
 

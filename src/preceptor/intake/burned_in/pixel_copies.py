@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .stored_pixels import is_compressed
+from ..dicom.stored_pixels import is_compressed
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -37,7 +37,7 @@ def write_image(
         root: The study's folder.
         source: Where the image goes, without its suffix.
         scan: Makes the grey values ``(*size)`` in 0..1; asked only where the file is missing.
-        about: As in `preceptor.intake.phantom_dicom.write_mr_series`.
+        about: As in `preceptor.intake.synthesis.phantom_dicom.write_mr_series`.
         site: Number of the site.
 
     Returns:

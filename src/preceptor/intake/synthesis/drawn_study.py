@@ -19,8 +19,8 @@ from preceptor.core.files import write_aside
 from preceptor.core.plain import finite
 from preceptor.core.slots import build, parameters, plugin, spec
 
-from .burned_text import BurnedText
-from .synthesis_files import Format, write_drawn, write_truth
+from ..burned_in.planted_text import BurnedText
+from .drawn_files import Format, write_drawn, write_truth
 
 #: Changes whenever the same order would make other bytes.
 _VERSION = 2

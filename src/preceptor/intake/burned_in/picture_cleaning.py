@@ -13,9 +13,9 @@ from preceptor.core.errors import PreceptorError, Problem, safe_name
 from preceptor.core.files import digest_file, write_aside
 from preceptor.core.image import Image
 
+from ..dicom.stored_pixels import Fill, filled
 from .pixel_cleaning import PixelFindings, clean_pixels, found_in
 from .shown_frames import displayed
-from .stored_pixels import Fill, filled
 from .text_detection import TextRules, cover
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -94,10 +94,10 @@ def clean_folder(
 def _cleaned(
     path: Path, target: Path, relative: Path, modality: str, fill: Fill, rules: TextRules | None
 ) -> CleanedFile:
-    from .dicom import read_pixels
-    from .nifti import read_nifti
-    from .raster import read_picture
-    from .write import write_image
+    from ..dicom.file import read_pixels
+    from ..nifti import read_nifti
+    from ..raster import read_picture
+    from ..write import write_image
 
     name = path.name.lower()
     target.parent.mkdir(parents=True, exist_ok=True)

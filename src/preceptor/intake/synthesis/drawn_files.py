@@ -14,8 +14,8 @@ from preceptor.core.errors import RecipeError
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 
+from ..write import write_image as write_file
 from .phantom_dicom import write_colour_picture, write_film, write_mr_series, write_radiograph
-from .write import write_image as write_file
 
 Format = Literal["nifti", "png", "dicom"]
 

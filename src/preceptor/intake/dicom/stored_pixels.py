@@ -147,7 +147,7 @@ def open_pixels(dataset: Dataset, path: Path) -> np.ndarray:
     Raises:
         PrepareError: No decoder reads it.
     """
-    from .dicom import decoded  # the one place that knows in which order decoders are tried, and which run apart
+    from .file import decoded  # the one place that knows in which order decoders are tried, and which run apart
     from .guard import guarded
 
     with guarded(path):

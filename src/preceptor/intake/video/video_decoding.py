@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from .decoding import output_alone, requests, send
+from ..decoding import output_alone, requests, send
 from .gif import frame_delays_s
 
 if TYPE_CHECKING:

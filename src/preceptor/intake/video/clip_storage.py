@@ -12,7 +12,7 @@ from preceptor.core.errors import MissingExtra, PrepareError
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 
-from .read import read_image
+from ..read import read_image
 
 Form = Literal["array", "ffv1", "h264"]
 

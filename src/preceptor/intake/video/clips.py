@@ -15,8 +15,8 @@ import numpy as np
 from preceptor.core.errors import MissingExtra, PrepareError, safe_name
 from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 
-from .decoding import Child
-from .limits import MAX_PICTURE_PIXELS, MAX_VOXELS
+from ..decoding import Child
+from ..limits import MAX_PICTURE_PIXELS, MAX_VOXELS
 
 #: Most frames of one clip: eleven minutes at thirty a second.
 MAX_FRAMES = 20_000
@@ -24,7 +24,7 @@ MAX_FRAMES = 20_000
 #: A clip that takes longer is no clip, or a trap.
 SECONDS = 120
 
-_CHILD = Child("preceptor.intake.video_decoding", "answer_requests", SECONDS)
+_CHILD = Child("preceptor.intake.video.video_decoding", "answer_requests", SECONDS)
 
 _REASONS = {
     "too_large": (

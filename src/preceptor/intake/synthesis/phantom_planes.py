@@ -46,7 +46,7 @@ def write_planes(
         stored: ``(x, y, z)`` uint16 or int16, the values before the scale.
         affine_mm: Voxel to RAS+ millimetres. Its first two columns are perpendicular; the third may be anything.
         modality: ``CT`` or ``MR``.
-        about: As in `preceptor.intake.phantom_dicom.write_mr_series`.
+        about: As in `preceptor.intake.synthesis.phantom_dicom.write_mr_series`.
         scales: ``(slope, intercept)`` of each plane.
         attributes: Set in every file.
         change: Called with the number and the data set of each plane before it is written.

@@ -153,7 +153,7 @@ def _categories(values: pandas.Series, order_by: tuple[pandas.Series, list[Any]]
 
 def _plain(value: Any) -> Any:
     """A cell as text, a number or a truth value; None where it is missing. Whole numbers are whole."""
-    from .sheet import plain
+    from ..sheet import plain
 
     found = plain(value)
     return int(found) if isinstance(found, float) and found.is_integer() else found

@@ -1,0 +1,1 @@
+"""One picture twice, among few images and among very many."""

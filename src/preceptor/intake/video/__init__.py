@@ -1,0 +1,1 @@
+"""Clips: video files, folders of frames and films inside DICOM, with the time of each frame."""
