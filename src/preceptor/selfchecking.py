@@ -30,13 +30,16 @@ _SOLVED = {"classification": 0.95, "multilabel": 0.9, "regression": 0.8, "segmen
 
 #: Tune scores at which a study counts as learnt and its training ends: mean Dice, negative log-likelihood, mean error.
 #: A partial likelihood has no such value.
-_ENOUGH = {"classification": 0.05, "multilabel": 0.08, "regression": 0.05, "segmentation": 0.93}
+_ENOUGH = {"classification": 0.05, "multilabel": 0.08, "regression": 0.05, "segmentation": 0.9}
 
 #: Larger batches would need more passes over few cases for as many steps.
 _MOST_IN_BATCH = 16
 
 #: Nor need they be, where patches are large.
 _VOXELS_IN_BATCH = 65_536
+
+#: Of the optimizer, from one scoring of the tune cases to the next.
+_STEPS_TO_SCORE = 25
 
 #: Columns of a survival study.
 _FOLLOWED = ("followed_time", "followed_event")
@@ -209,7 +212,7 @@ def _tried(recipe: Recipe, data: Mapping[str, Any], folder: Path, steps: int, st
         accumulate=1,
         epochs=epochs,
         schedule={"constant": {}},
-        tune_every=1 if study == "trivial" else epochs,
+        tune_every=min(epochs, max(1, round(_STEPS_TO_SCORE * batch_size / samples))),
         precision="32",
     )
     enough = _ENOUGH.get(question.task) if study == "trivial" else None
