@@ -219,5 +219,5 @@ _INSIDE: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "asap": _text,
     **dict.fromkeys(("mdai", "coco", "geojson"), _json),
     **dict.fromkeys(("tensors", "prepared"), _headed),
-    **dict.fromkeys(("recipe", "table", "annotation_table", "cohort"), _text),
+    **dict.fromkeys(("recipe", "table", "annotation_table", "cohort", "predictions", "reader_answers"), _text),
 }

@@ -50,6 +50,18 @@ def _cohort(path: Path) -> None:
     Cohort.read(path)
 
 
+def _predictions(path: Path) -> None:
+    from preceptor.prove.foreign import read_foreign
+
+    read_foreign(path)
+
+
+def _reader_answers(path: Path) -> None:
+    from preceptor.prove.readers.answers import read_answers
+
+    read_answers(path)
+
+
 def _recipe(path: Path) -> None:
     from preceptor.recipe.load import load_recipe
 
@@ -97,6 +109,8 @@ READERS: dict[str, Callable[[Path], None]] = {
     **dict.fromkeys(("mdai", "coco", "geojson", "asap", "annotation_table"), _annotations),
     "table": _table,
     "cohort": _cohort,
+    "predictions": _predictions,
+    "reader_answers": _reader_answers,
     "recipe": _recipe,
     "zip": _archive,
     "bundle": _bundle,

@@ -91,7 +91,7 @@ def outcome_of(kind: str, path: Path) -> str:
 
 
 #: Tables and recipes are named by the person who asks for them; a checkpoint and what was prepared, by this program.
-_NAMED = ("recipe", "table", "cohort", "tensors", "prepared")
+_NAMED = ("recipe", "table", "cohort", "predictions", "reader_answers", "tensors", "prepared")
 
 
 def _peak_mib() -> int:

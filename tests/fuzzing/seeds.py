@@ -216,6 +216,32 @@ def _tables(rng: np.random.Generator) -> Made:
     yield ".tsv", "\n".join(row.replace(",", "\t") for row in rows).encode()
 
 
+def _predictions(rng: np.random.Generator) -> Made:
+    import pandas
+
+    ills = [
+        {"key": f"k{n}", "patient": f"p{n}", "truth": "ab"[n % 2], "probability_a": n / 9, "probability_b": 1 - n / 9}
+        for n in range(9)
+    ]
+    times = [{"key": f"k{n}", "truth_time": n + 1.5, "truth_event": n % 2, "answer": -n} for n in range(9)]
+    several = [
+        {"key": f"k{n}", "truth": '{"a": 1, "b": null}', "probability_a": 0.5, "probability_b": n / 9} for n in range(9)
+    ]
+    for rows in (ills, times, several):
+        stream = io.BytesIO()
+        pandas.DataFrame(rows).to_csv(stream, index=False)
+        yield ".csv", stream.getvalue()
+    stream = io.BytesIO()
+    pandas.DataFrame(ills).to_parquet(stream)
+    yield ".parquet", stream.getvalue()
+
+
+def _reader_answers(rng: np.random.Generator) -> Made:
+    rows = ["reader,key,session,score,finding,seconds,date"]
+    rows += [f"r{n % 2},k{n},1,{n / 9:.2f},yes,{n + 3},2026-01-0{n % 9 + 1}" for n in range(9)]
+    yield ".csv", "\n".join(rows).encode()
+
+
 def _cohorts(rng: np.random.Generator) -> Made:
     from preceptor.core.cohort import Case, Cohort
 
@@ -284,6 +310,8 @@ def _makers() -> dict[str, Callable[[np.random.Generator], Made]]:
         "annotation_table": _annotation_tables,
         "table": _tables,
         "cohort": _cohorts,
+        "predictions": _predictions,
+        "reader_answers": _reader_answers,
         "recipe": _recipes,
         "zip": _zip,
         "bundle": _bundles,

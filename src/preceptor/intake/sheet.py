@@ -27,15 +27,28 @@ def read_sheet(path: Path, text: Iterable[str] = ()) -> pandas.DataFrame:
     Raises:
         CohortError: It is no table, or lacks one of the columns.
     """
+    wanted = list(text)
+    table = open_table(path, dtype=dict.fromkeys(wanted, str), low_memory=False)
+    require_columns(table, wanted, path.name)
+    return table
+
+
+def open_table(path: Path, **options: Any) -> pandas.DataFrame:
+    """A table that someone else wrote, whatever its columns.
+
+    Args:
+        path: ``.csv``, ``.tsv`` or ``.parquet``.
+        options: Of `pandas.read_csv`, for those that are text.
+
+    Raises:
+        CohortError: It is no table.
+    """
     import pandas
 
-    wanted = list(text)
     try:
         if path.suffix == ".parquet":
-            table, _ = read_parquet(path)
-        else:
-            separator = "\t" if path.suffix == ".tsv" else ","
-            table = pandas.read_csv(path, sep=separator, dtype=dict.fromkeys(wanted, str), low_memory=False)
+            return read_parquet(path)[0]
+        return pandas.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", **options)
     except (ValueError, OSError, pandas.errors.ParserError, UnicodeDecodeError) as error:
         raise CohortError(
             "the file is not a table",
@@ -43,8 +56,6 @@ def read_sheet(path: Path, text: Iterable[str] = ()) -> pandas.DataFrame:
             expected="CSV or TSV in UTF-8 with a first line of column names, or Parquet",
             code="table_unreadable",
         ) from error
-    require_columns(table, wanted, path.name)
-    return table
 
 
 def require_columns(table: pandas.DataFrame, wanted: Iterable[str], where: str) -> None:

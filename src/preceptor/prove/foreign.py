@@ -10,6 +10,7 @@ import pandas
 
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions, Question
+from preceptor.intake.sheet import open_table
 
 from .places import labels_of
 from .survival import curve_columns, mean_survival_time
@@ -36,10 +37,7 @@ def read_foreign(path: Path) -> Predictions:
     Raises:
         CohortError: Columns are missing, a key stands twice, or probabilities lie outside 0..1; every fault is named.
     """
-    if path.suffix == ".parquet":
-        table = pandas.read_parquet(path)
-    else:
-        table = pandas.read_csv(path, dtype={"key": str, "patient": str})
+    table = open_table(path, dtype={"key": str, "patient": str})
     classes = [column.removeprefix(_PREFIX) for column in table.columns if column.startswith(_PREFIX)]
     task = _task(table, classes)
     faults = [f"no column '{name}'" for name in ("key", *_truths(task, table)) if name not in table]
@@ -47,7 +45,7 @@ def read_foreign(path: Path) -> Predictions:
     if not classes and "answer" not in table and instead not in table:
         faults.append(f"neither {instead or 'probability_<class>'!r} nor 'answer'")
     for column in (f"{_PREFIX}{name}" for name in classes):
-        if not table[column].between(0, 1).all():
+        if not (pandas.api.types.is_numeric_dtype(table[column]) and table[column].between(0, 1).all()):
             faults.append(f"'{column}' has values outside 0..1, or none")
     if "key" in table and table["key"].duplicated().any():
         faults.append(f"{int(table['key'].duplicated().sum())} keys stand twice")

@@ -12,6 +12,7 @@ import pandas
 from preceptor.core.errors import CohortError, safe_name
 from preceptor.core.evidence import Predictions, Question
 from preceptor.intake.door import read_apart
+from preceptor.intake.sheet import open_table
 
 #: What a file may end with, longest first: the rest of its name is the case.
 _ENDINGS = (
@@ -143,7 +144,7 @@ def _found(folder: Path, truths: Mapping[str, str]) -> dict[str, int]:
 
 def _described(table: pandas.DataFrame, cases: Path) -> pandas.DataFrame:
     """The table with the patient and the fields of each case."""
-    described = pandas.read_csv(cases, dtype={"key": str, "patient": str})
+    described = open_table(cases, dtype={"key": str, "patient": str})
     if "key" not in described or described["key"].duplicated().any():
         raise CohortError(
             "the table of cases has no column 'key', or a key twice", where=cases.name, code="cases_columns"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas
 
 from preceptor.core.errors import CohortError, Problem
+from preceptor.intake.sheet import open_table
 
 from .allocation import UNAIDED
 
@@ -47,10 +48,7 @@ def read_answers(*paths: Path) -> pandas.DataFrame:
 def _read(path: Path) -> pandas.DataFrame:
     if not path.exists():
         raise CohortError("the table of answers is not there", where=path.name, code="reader_answers_absent")
-    if path.suffix == ".parquet":
-        table = pandas.read_parquet(path)
-    else:
-        table = pandas.read_csv(path, dtype=str, keep_default_na=False)
+    table = open_table(path, dtype=str, keep_default_na=False)
     # The line in the file, which has its header above.
     return table.assign(_where=[f"{path.name}, row {row + 2}" for row in range(len(table))])
 

@@ -8,6 +8,7 @@ import pandas
 
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions
+from preceptor.intake.sheet import open_table
 from preceptor.prove.foreign import read_foreign
 from preceptor.prove.report.record import Record
 
@@ -77,7 +78,7 @@ def read_allocation(path: Path) -> pandas.DataFrame:
     """
     if not path.exists():
         raise CohortError("the allocation is not there", where=path.name, code="readers_allocation_absent")
-    table = pandas.read_csv(path, dtype={"reader": str, "key": str})
+    table = open_table(path, dtype={"reader": str, "key": str})
     absent = [name for name in _NEEDED if name not in table]
     if absent:
         raise CohortError(
