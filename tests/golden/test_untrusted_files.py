@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -133,6 +134,17 @@ def test_half_a_letter_is_no_text(tmp_path):
     content["categories"][0]["name"] = "\ud800"
     (tmp_path / "a.json").write_text(json.dumps(content))
     assert outcome_of("coco", tmp_path / "a.json") == "annotation_json"
+
+
+@pytest.mark.answer("I12.3")
+@pytest.mark.parametrize("kind", ["coco", "mdai", "geojson"])
+def test_a_whole_number_longer_than_any_float_is_refused(kind, tmp_path):
+    content = json.dumps(getattr(changed, kind)())
+    places = [match.span() for match in re.finditer(r"(?<=[\[ ])\d+(?=[,\]}])", content)]
+    for start, end in places:
+        (tmp_path / "a.json").write_text(content[:start] + "9" * 400 + content[end:])
+        assert " " not in outcome_of(kind, tmp_path / "a.json")
+    assert len(places) > 5
 
 
 @pytest.mark.answer("I12.3")

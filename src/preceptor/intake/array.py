@@ -117,7 +117,7 @@ def _cached(path: Path, name: str, size: int, changed: int) -> np.ndarray:
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except (*_DAMAGE, ValueError) as error:
         raise _damaged(path) from error
 
 

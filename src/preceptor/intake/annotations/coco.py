@@ -17,7 +17,7 @@ from preceptor.maths.run_lengths import packed_text, run_lengths, unpacked_count
 
 from .json_file import annotation_error, read_json, write_json
 from .painting import as_mask, surrounding_box
-from .record import Annotation, Annotations, Kind, checked, shifted
+from .record import Annotation, Annotations, Kind, checked, number, shifted
 
 _OWN = {"id", "image_id", "category_id", "bbox", "segmentation", "area", "reader"}
 
@@ -120,7 +120,7 @@ def _area_differs(row: Annotation, area: Any, size: tuple[int, int]) -> bool:
     if area is None or row.kind not in ("polygon", "mask"):
         return False
     marked = sum(row.geometry["counts"][1::2]) if row.kind == "mask" else int(as_mask(row, size).sum())
-    return abs(float(area) - marked) > 0.5
+    return abs(number(area) - marked) > 0.5
 
 
 def write_coco(path: Path, annotations: Annotations, *, packed: bool = True) -> list[str]:

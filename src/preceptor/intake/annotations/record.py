@@ -230,14 +230,14 @@ def checked(kind: str, geometry: Any) -> Any:
         raise ValueError
     if "affine_mm" not in geometry:
         return {"shape": shape, "counts": counts}
-    affine_mm = [[float(each) for each in line] for line in geometry["affine_mm"]]
+    affine_mm = [[number(each) for each in line] for line in geometry["affine_mm"]]
     if [len(line) for line in affine_mm] != [4, 4, 4, 4]:
         raise ValueError
     return {"shape": shape, "counts": counts, "affine_mm": affine_mm}
 
 
 def _place(values: Any) -> list[float]:
-    found = [float(each) for each in values]
+    found = [number(each) for each in values]
     if len(found) not in (2, 3) or not all(abs(each) <= _FARTHEST for each in found):
         raise ValueError
     return found
@@ -245,7 +245,19 @@ def _place(values: Any) -> list[float]:
 
 def shifted(place: Iterable[float], by: float) -> list[float]:
     """A place in another convention, half a pixel away, without the traces of adding and taking away."""
-    return [round(float(each) + by, _DIGITS) for each in place]
+    return [round(number(each) + by, _DIGITS) for each in place]
+
+
+def number(value: Any) -> float:
+    """A number as a float.
+
+    Raises:
+        ValueError: It is none, or a whole number longer than any float: JSON has such.
+    """
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError from error
 
 
 def _text(value: Any) -> str | None:
