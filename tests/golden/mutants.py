@@ -1385,7 +1385,7 @@ MUTANTS += [
 
 # Learnt from label maps alone.
 MUTANTS += [
-    Mutant("P2.4", "prepare.transforms.image_from_labels", "[painted(index,", "[image[0] + painted(index,"),
+    Mutant("P2.4", "prepare.transforms.image_from_labels", "return painted(index,", "return image[0] + painted(index,"),
     Mutant(
         "P2.4",
         "prepare.transforms.image_from_labels",

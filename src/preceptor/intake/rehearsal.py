@@ -14,8 +14,8 @@ from preceptor.core.evidence import Question
 from preceptor.core.slots import build, spec
 from preceptor.recipe.resolve import Recipe
 
-from .phantom_stain import needs_stain, stain
 from .synthesis.phantom_plan import Plan
+from .synthesis.phantom_stain import needs_stain, stain
 from .synthesis.phantom_study import make_study
 
 #: Parameters under which plug-ins name a column of the cohort.

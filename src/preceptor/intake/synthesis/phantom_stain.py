@@ -12,8 +12,7 @@ import numpy as np
 from preceptor.core.cohort import Cohort
 from preceptor.core.files import write_aside
 from preceptor.core.slots import spec
-
-from .raster import read_picture
+from preceptor.intake.raster import read_picture
 
 #: Steps that read the colours of a section.
 _STAIN_STEPS = ("macenko", "reinhard", "stain_jitter")
