@@ -91,3 +91,12 @@ def test_one_change_anywhere_is_read_or_refused(whole, tmp_path):
         except PreceptorError:
             continue
     assert 0 < read < number  # some changes do no harm, and some do
+
+
+def test_a_label_without_a_name_is_refused_though_nobody_used_it(tmp_path):
+    content = mdai()
+    content["labelGroups"][0]["labels"].append({"id": "L_unused"})
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(PreceptorError) as refused:
+        read_annotations(tmp_path / "a.json")
+    assert refused.value.problem.code == "annotation_format"

@@ -49,6 +49,7 @@ def read_mdai(path: Path) -> Annotations:
         raise annotation_error(path, "the file is no MD.ai export", "labelGroups and datasets", "annotation_format")
     try:
         declared = {label["id"]: label for group in content["labelGroups"] for label in group.get("labels") or ()}
+        names = tuple(dict.fromkeys(str(label["name"]) for label in declared.values()))
         rows, sizes, frames = [], {}, []
         for number, dataset in enumerate(content["datasets"]):
             frames.append({name: value for name, value in dataset.items() if name != "annotations"})
@@ -62,7 +63,6 @@ def read_mdai(path: Path) -> Annotations:
             path, "the export lacks a field, or one is of another kind", "an MD.ai export", "annotation_format"
         ) from error
     frame = {name: value for name, value in content.items() if name != "datasets"} | {"datasets": frames}
-    names = tuple(dict.fromkeys(str(label["name"]) for label in declared.values()))
     return Annotations(tuple(rows), sizes, names, extra={"mdai": frame})
 
 
