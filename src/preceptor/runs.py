@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -99,7 +100,8 @@ class Run:
         who = f"{len({case.cluster for case in cohort})} patients" if cohort.knows_patients else "no patient is named"
         self.journal.say(f"cohort: {len(cohort)} cases, {who}")
         settings = (self.recipe.checks, self.recipe.split, self.recipe.seed)
-        cohort, problems, facts = check_cohort(cohort, *settings, self.task, progress=self.journal.bar)
+        seen = self.folder / "survey"
+        cohort, problems, facts = check_cohort(cohort, *settings, self.task, progress=self.journal.bar, keep=seen)
         for problem in problems:
             self.journal.say(f"{problem.severity}: {problem}")
         errors = [problem for problem in problems if problem.severity == "error"]
@@ -116,6 +118,7 @@ class Run:
             cohort = few_cases(cohort, event=question.follow_up_columns[1] if question.task == "survival" else None)
         write_checked(self.folder, problems, facts)
         cohort.write(stored)
+        shutil.rmtree(seen)
         return cohort, problems
 
     def _cohort(self) -> Cohort:

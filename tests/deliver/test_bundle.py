@@ -16,6 +16,7 @@ import pytest
 from PIL import Image as Pillow
 
 from preceptor import api
+from preceptor.core.cohort import Cohort
 from preceptor.core.errors import BundleError, RecipeError, Refusal
 from preceptor.core.evidence import Question
 from preceptor.core.plugins import Prediction
@@ -94,7 +95,7 @@ def test_folds_answer_together(two_views, tmp_path):
     assert len(bundle.groups) == 2
     rows = run.predictions.role("test").table.set_index("key")
     cohort = run.folder / "cohort.parquet"
-    both = bundle.answer_cohort(api.Cohort.read(cohort), tmp_path).table.set_index("key")
+    both = bundle.answer_cohort(Cohort.read(cohort), tmp_path).table.set_index("key")
     data = Path(run.recipe.folder) / "data"
     alone = bundle.predict({"frontal": data / "frontal-01.png", "lateral": data / "lateral-01.png"})
     same_case = both.loc[[key for key in both.index if _is(run, key, "frontal-01.png")][0]]
