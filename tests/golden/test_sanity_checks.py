@@ -104,7 +104,10 @@ def test_the_upper_half_is_judged_and_not_only_the_end(untrained):
         with torch.no_grad():
             return {"view": model.network[:6](batch.images["view"]).abs().amax(1)}
 
-    cases = [trusting._case(model_of(network), sample, samples, 0) for sample in samples]
+    cases = [
+        trusting._case(model_of(network), sample, samples, np.random.default_rng(number))
+        for number, sample in enumerate(samples)
+    ]
     batch = batch_of(samples[0], model_of(network).inputs)
     layers = layers_from_the_top(BoundNetwork(network, batch), batch)
     plain = [case.maps(network, lower) for case in cases]

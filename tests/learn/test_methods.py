@@ -43,6 +43,7 @@ FIELDS = {
     "gradient_reversal": {"field": "site", "layer": "features"},
     "demographic_parity": {"field": "site"},
     "group_dro": {"field": "site"},
+    "good_enough": {"score": 0.9},
     "reweighing": {"field": "site"},
 }
 
