@@ -1490,7 +1490,10 @@ MUTANTS += [
     Mutant("I3.2", "intake.burned_in.ultrasound_regions", "dataset.Columns - 1)", "dataset.Columns)"),
     Mutant("I3.2", "intake.burned_in.ultrasound_regions", "kind[1] not in (_TISSUE, _COLOUR_FLOW)", "False"),
     Mutant(
-        "I3.2", "intake.burned_in.ultrasound_regions", "mask[top : bottom + 1, left : right + 1]", "mask[top:bottom, left:right]"
+        "I3.2",
+        "intake.burned_in.ultrasound_regions",
+        "mask[top : bottom + 1, left : right + 1]",
+        "mask[top:bottom, left:right]",
     ),
     Mutant("I3.3", "maths.moving_sector", "high - low > levels", "high > levels"),
     Mutant("I3.3", "maths.moving_sector", "return convex_hull(largest)", "return moving"),
@@ -1504,7 +1507,12 @@ MUTANTS += [
     Mutant("I12.4", "intake.unpacking", "(zipfile.BadZipFile, zlib.error, lzma.LZMAError)", "(zipfile.BadZipFile,)"),
 ]
 MUTANTS += [
-    Mutant("I6.4", "prepare.on_device", "self.examples.decided(told), read)", "self.examples.decided(told._replace(draw=told.draw + 1)), read)"),
+    Mutant(
+        "I6.4",
+        "prepare.on_device",
+        "self.examples.decided(told), read)",
+        "self.examples.decided(told._replace(draw=told.draw + 1)), read)",
+    ),
 ]
 # A border that grey values settle.
 MUTANTS += [
