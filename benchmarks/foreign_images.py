@@ -28,7 +28,8 @@ from preceptor.core.cohort import Cohort, Sample
 from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
 from preceptor.core.slots import build
-from preceptor.intake.read import open_case, read_image
+from preceptor.intake.case import open_case
+from preceptor.intake.read import read_image
 from preceptor.maths.phantoms import Anatomy, chest
 from preceptor.maths.reference import threshold
 from preceptor.maths.roc import auroc

@@ -26,7 +26,8 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.evidence import Finding, Predictions
 from preceptor.core.image import Image
 from preceptor.core.slots import build
-from preceptor.intake.read import open_case, read_image
+from preceptor.intake.case import open_case
+from preceptor.intake.read import read_image
 from preceptor.maths.overlap import dice, overlap
 from preceptor.maths.reading_back import read_back
 from preceptor.prepare.compose import prepare_sample

@@ -215,7 +215,7 @@ class Run:
     def _expected_input(self, cohort: Cohort) -> dict[str, Any]:
         """The kind of images the training cases are, from up to thirty originals: what a bundle is later shown."""
         from .deliver.expected import describe
-        from .intake.read import open_case
+        from .intake.case import open_case
 
         cases = cohort.with_role("train")
         chosen = cases[:: max(1, len(cases) // 30)]

@@ -265,8 +265,8 @@ def _like(recipe: Recipe, question: Question) -> dict[str, Any]:
 
 def _first_image(recipe: Recipe) -> tuple[list[str], list[int], int, list[float]] | None:
     """Views, size, channels and spacing of the recipe's first readable case; None where its data is not here."""
+    from .intake.case import open_case
     from .intake.cohort import build_cohort
-    from .intake.read import open_case
 
     try:
         cohort = build_cohort(build("datasets", recipe.cohort, root=recipe.folder), recipe.study)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preceptor.core.cohort import Case, Cohort
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 
 from .plugins import each, example
 

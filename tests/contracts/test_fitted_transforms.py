@@ -14,7 +14,7 @@ from preceptor.core.errors import PrepareError
 from preceptor.core.slots import names, parameters, plugin
 from preceptor.core.state import take_apart, write_state
 from preceptor.deliver.group import with_states
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.prepare.compose import prepare_sample
 from preceptor.prepare.store import prepare
 from preceptor.recipe.values import plain

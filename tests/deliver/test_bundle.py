@@ -117,7 +117,7 @@ def _is(run, key, name):
 
 def _opened(run, key):
     from preceptor.core.cohort import Cohort
-    from preceptor.intake.read import open_case
+    from preceptor.intake.case import open_case
 
     cohort = Cohort.read(run.folder / "cohort.parquet")
     return open_case(cohort.root, cohort[key])

@@ -11,7 +11,7 @@ import pytest
 
 from preceptor.core.errors import Refusal
 from preceptor.deliver.bundle import Bundle
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.prepare.store import prepare_sample
 
 from .sealed import dense_run, two_view_run

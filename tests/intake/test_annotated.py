@@ -12,9 +12,9 @@ from preceptor.core.errors import CohortError, PrepareError
 from preceptor.intake.annotations.coco import write_coco
 from preceptor.intake.annotations.painting import as_geometry
 from preceptor.intake.annotations.record import Annotation, Annotations
+from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.datasets.annotated import AnnotatedCases
-from preceptor.intake.read import open_case
 from preceptor.intake.synthesis.phantom_dicom import write_mr_series
 from preceptor.prepare.compose import prepare_sample
 from preceptor.prepare.transforms.crop_pad import CropPad

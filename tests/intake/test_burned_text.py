@@ -12,7 +12,7 @@ from preceptor.cli import main
 from preceptor.core.cohort import Cohort
 from preceptor.core.drawn import Drawn, Turn, centred
 from preceptor.intake.burned_in.planted_text import BurnedText
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.intake.synthesis.drawn_study import Order, synthesise
 
 KIND = {"lesions": {"size": [120, 100, 4], "noise": 0.0, "most": 1}}

@@ -13,9 +13,9 @@ from PIL import Image as Pillow
 
 from preceptor.core.errors import CohortError
 from preceptor.core.slots import build, plugin
+from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort, detect_layout
 from preceptor.intake.naming import case_key, matched
-from preceptor.intake.read import open_case
 
 OURS = ("folder", "table", "decathlon", "nnunet_raw", "bids", "medmnist")
 

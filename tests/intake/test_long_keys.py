@@ -10,9 +10,9 @@ from PIL import Image as Pillow
 from preceptor.core.cohort import Case
 from preceptor.core.errors import CohortError
 from preceptor.core.slots import build
+from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.naming import _DIGITS, case_key, long_keys
-from preceptor.intake.read import open_case
 from preceptor.intake.synthesis.phantom_planes import write_planes
 
 from .test_zipped_cohorts import GREY, np

@@ -9,7 +9,7 @@ import pytest
 
 from preceptor.core.errors import RecipeError
 from preceptor.core.slots import names, parameters, plugin
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.intake.synthesis.drawn_study import Order, synthesise
 from preceptor.intake.synthesis.phantom_plan import Plan
 from preceptor.intake.synthesis.phantom_study import make_study

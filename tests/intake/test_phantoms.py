@@ -14,9 +14,9 @@ import pytest
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import RecipeError
 from preceptor.core.slots import build
+from preceptor.intake.case import open_case
 from preceptor.intake.checking import check_cohort
 from preceptor.intake.datasets.phantoms import Phantoms
-from preceptor.intake.read import open_case
 from preceptor.intake.rehearsal import few_cases, stand_in
 from preceptor.intake.synthesis.phantom_plan import Plan
 from preceptor.intake.synthesis.phantom_study import make_study

@@ -10,9 +10,9 @@ import pytest
 
 from preceptor.core.errors import CohortError
 from preceptor.core.slots import build
+from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.published import OBSERVATIONS, finding, write_tree
-from preceptor.intake.read import open_case
 
 PICTURE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 SCAN = np.arange(64, dtype=np.int16).reshape(4, 4, 4)

@@ -13,10 +13,11 @@ from preceptor.core.slots import build
 from preceptor.intake.annotations.files import read_annotations
 from preceptor.intake.annotations.painting import as_mask
 from preceptor.intake.annotations.tiles import TilePainter
+from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.datasets.echonet_dynamic import EchonetDynamic
 from preceptor.intake.published import write_tree
-from preceptor.intake.read import open_case, read_image
+from preceptor.intake.read import read_image
 from preceptor.intake.split import leave_one_out, split
 from preceptor.intake.synthesis.phantom_dicom import write_mr_series
 

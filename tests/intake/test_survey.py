@@ -11,7 +11,7 @@ import pytest
 from preceptor.core.cohort import Case, Cohort
 from preceptor.core.slots import build, names
 from preceptor.intake import survey as module
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.intake.survey import check_sample, survey
 from preceptor.intake.synthesis.phantom_plan import Plan
 from preceptor.intake.synthesis.phantom_study import make_study

@@ -14,8 +14,8 @@ import pytest
 from preceptor.cli import main
 from preceptor.core.drawn import Turn
 from preceptor.core.errors import CohortError, RecipeError
+from preceptor.intake.case import open_case
 from preceptor.intake.datasets.synthetic import Synthetic
-from preceptor.intake.read import open_case
 from preceptor.intake.synthesis.drawn_study import Order, draw_case, synthesise
 from preceptor.recipe.settings import named_settings
 

@@ -12,8 +12,9 @@ from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
 from preceptor.intake import decoding
+from preceptor.intake.case import open_case
 from preceptor.intake.datasets.table import Table
-from preceptor.intake.read import open_case, read_image
+from preceptor.intake.read import read_image
 from preceptor.intake.video import clips as video
 from preceptor.intake.video.clip_storage import write_clip
 from preceptor.intake.video.frame_folder import evenly_timed_source

@@ -9,7 +9,8 @@ import pytest
 from preceptor.core.cohort import Case
 from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
-from preceptor.intake.read import open_case, read_image
+from preceptor.intake.case import open_case
+from preceptor.intake.read import read_image
 from preceptor.intake.write import write_image, write_map
 
 AFFINE = np.array([[0, -1.5, 0, 10], [0.7, 0, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1.0]])

@@ -17,7 +17,7 @@ from preceptor.core.cohort import Cohort
 from preceptor.core.errors import CohortError
 from preceptor.core.slots import build
 from preceptor.intake.acquisition import acquisition
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.intake.synthesis.phantom_planes import write_planes
 from preceptor.intake.unpacking import unpack, unpack_for_good
 

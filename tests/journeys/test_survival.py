@@ -10,7 +10,7 @@ import pytest
 
 import preceptor as pr
 from preceptor.core.cohort import Cohort
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.maths.concordance import harrell
 from preceptor.maths.survival_phantoms import concordance_among
 from preceptor.prove.explaining.explain import explain_cases

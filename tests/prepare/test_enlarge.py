@@ -13,7 +13,8 @@ from preceptor import api
 from preceptor.cli import main
 from preceptor.core.cohort import Cohort
 from preceptor.core.errors import PreceptorError, RecipeError
-from preceptor.intake.read import open_case, read_image
+from preceptor.intake.case import open_case
+from preceptor.intake.read import read_image
 from preceptor.prepare import enlarge as module
 
 from .cases import volumes

@@ -20,7 +20,7 @@ from preceptor.core.cohort import Sample
 from preceptor.core.errors import PrepareError
 from preceptor.core.image import Image
 from preceptor.core.slots import build
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.prepare.compose import prepare_sample
 from preceptor.prepare.prepared import BOUNDARY, PreparedCase, write_prepared
 from preceptor.prepare.store import Store, prepare

@@ -86,6 +86,7 @@ def _annotations(
 ) -> Annotations:
     from ..intake.annotations.files import read_annotations
     from ..intake.annotations.record import joined
+    from ..intake.door import read_apart
 
     files = [Path(each) for each in (source, *also)]
     if readers and len(readers) != len(files):
@@ -94,7 +95,8 @@ def _annotations(
             expected="one reader a file, in order, or none where the files tell",
             code="readers_unfit",
         )
-    parts = [read_annotations(each, None if image is None else Path(image)) for each in files]
+    like = None if image is None else read_apart(Path(image).parent, Path(image).name)
+    parts = [read_annotations(each, like) for each in files]
     if readers:
         parts = [part.by_reader(name) for part, name in zip(parts, readers, strict=True)]
     return joined(parts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.core.cohort import Cohort, Sample
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.learn.model import Model
 from preceptor.prepare.store import prepare_sample
 from preceptor.prove.shortcuts.material import Member

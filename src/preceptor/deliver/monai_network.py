@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from preceptor.core.errors import RecipeError
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.intake.write import write_map
 from preceptor.prepare.compose import resample_like
 

@@ -18,7 +18,7 @@ from preceptor.core.evidence import Predictions
 from preceptor.core.files import write_aside
 from preceptor.core.image import Image
 from preceptor.core.plugins import Prediction
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.intake.survey import check_sample
 from preceptor.intake.write import write_map
 from preceptor.prepare.compose import resample_like

@@ -12,8 +12,8 @@ from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import PreceptorError, PrepareError, Problem
 from preceptor.core.plugins import Check, Task
 
+from .case import open_case
 from .copies.duplicates import Pair, merge_duplicates
-from .read import open_case
 from .stored_facts import FactStore
 
 #: Facts of more cases than this go to disk.

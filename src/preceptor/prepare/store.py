@@ -28,7 +28,7 @@ from preceptor.core.errors import PreceptorError, PrepareError
 from preceptor.core.plugins import State, Task, Transform
 from preceptor.core.slots import parameters
 from preceptor.core.state import read_state, take_apart, write_state
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 
 from .compose import naming, prepare_sample
 from .prepared import PreparedCase, Storage, write_prepared

@@ -20,8 +20,8 @@ from preceptor.core.errors import CohortError, PrepareError
 from preceptor.core.image import Image
 from preceptor.core.plugins import Task, Transform
 from preceptor.core.slots import build, spec
+from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort
-from preceptor.intake.read import open_case
 from preceptor.intake.split import split
 from preceptor.maths.linear_probe import folds_of, probe_matrix, probe_scores
 from preceptor.maths.roc import auroc

@@ -18,7 +18,7 @@ from preceptor.core.errors import Refusal
 from preceptor.core.evidence import Predictions
 from preceptor.core.files import digest_file
 from preceptor.core.plugins import Pass, Prediction, Task
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.intake.write import write_map
 from preceptor.learn.features import observe
 from preceptor.learn.model import Model

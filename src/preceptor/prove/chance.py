@@ -93,7 +93,7 @@ def _concordance(tested: Predictions) -> Reached:
 
 def _best_constant(cohort: Cohort, task: Any) -> float:
     """Mean Dice of the best answer that never looks: the region where the structure lies in most training cases."""
-    from preceptor.intake.read import open_case
+    from preceptor.intake.case import open_case
 
     def truths(role: str) -> np.ndarray:
         opened = (open_case(cohort.root, case, masks=(task.mask,)) for case in cohort.with_role(role))

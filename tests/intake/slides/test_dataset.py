@@ -7,8 +7,9 @@ import pytest
 
 from preceptor.core.errors import CohortError, MissingExtra, PrepareError
 from preceptor.core.slots import build
+from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort
-from preceptor.intake.read import open_case, read_image
+from preceptor.intake.read import read_image
 from preceptor.intake.slides import slide as module
 from preceptor.intake.split import split
 from preceptor.prepare.compose import prepare_sample

@@ -10,8 +10,9 @@ from preceptor.core.slots import build
 from preceptor.intake.annotations.asap import write_asap
 from preceptor.intake.annotations.geojson import write_geojson
 from preceptor.intake.annotations.record import Annotation, Annotations
+from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort
-from preceptor.intake.read import open_case, read_image
+from preceptor.intake.read import read_image
 from tests.intake.slides.made import pyramid, write_tiff
 
 pytest.importorskip("tiffslide")

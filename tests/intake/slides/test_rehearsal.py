@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preceptor.core.slots import build
-from preceptor.intake.read import open_case
+from preceptor.intake.case import open_case
 from preceptor.intake.rehearsal import stand_in
 from preceptor.recipe.load import load_recipe
 

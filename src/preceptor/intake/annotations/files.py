@@ -13,7 +13,6 @@ from preceptor.core.image import UNKNOWN_GEOMETRY, Image
 from preceptor.core.parquet import read_parquet
 from preceptor.intake.dicom.file import check_deflated
 from preceptor.intake.dicom.guard import guarded
-from preceptor.intake.door import read_apart
 from preceptor.intake.naming import case_key
 from preceptor.intake.write import write_image
 
@@ -29,13 +28,13 @@ from .record import Annotation, Annotations, from_table
 Form = Literal["mdai", "coco", "geojson", "asap", "seg", "table", "masks"]
 
 
-def read_annotations(path: Path, image: Path | None = None) -> Annotations:
+def read_annotations(path: Path, like: Image | None = None) -> Annotations:
     """Read a file of any known format: MD.ai, COCO, GeoJSON, ASAP's XML, DICOM SEG or RTSTRUCT, EchoNet's tracings, or a table
     that was written here.
 
     Args:
         path: The file.
-        image: The image it was drawn on: needed for RTSTRUCT, and puts a SEG on its grid.
+        like: The image it was drawn on: needed for RTSTRUCT, and puts a SEG on its grid.
 
     Raises:
         CohortError: None of these, or damaged.
@@ -50,7 +49,7 @@ def read_annotations(path: Path, image: Path | None = None) -> Annotations:
     with path.open("rb") as file:
         start = file.read(132)
     if start[128:] == b"DICM":
-        return _read_dicom(path, image)
+        return _read_dicom(path, like)
     if start.startswith(b"PAR1") or path.suffix in (".csv", ".tsv"):
         return _read_table(path)
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
@@ -66,13 +65,12 @@ def read_annotations(path: Path, image: Path | None = None) -> Annotations:
     raise annotation_error(path, "the file is of no known format of annotations", expected, "annotation_format")
 
 
-def _read_dicom(path: Path, image: Path | None) -> Annotations:
+def _read_dicom(path: Path, like: Image | None) -> Annotations:
     from pydicom import dcmread
 
     from .dicom_seg import read_segmentation
     from .rtstruct import STRUCTURE_SET, read_structures
 
-    like = None if image is None else read_apart(image.parent, image.name)
     with guarded(path):
         check_deflated(path)
         kind = str(dcmread(path, stop_before_pixels=True).get("SOPClassUID", ""))

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .serving import RefusedError
+from .bounds import RefusedError
 
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _LONG_LENGTH = (b"OB", b"OW")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .bounds import RefusedError, check_level, in_colour
 from .dicom_frames import Frames
-from .serving import RefusedError, check_level, in_colour
 
 _KIND = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _NAMES = {"LABEL": "label", "OVERVIEW": "macro", "THUMBNAIL": "thumbnail"}

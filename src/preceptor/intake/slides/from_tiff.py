@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .serving import RefusedError, check_level
+from .bounds import RefusedError, check_level
 
 #: What tiffslide reads whole. Its reading of others is partial, by its own account; OpenSlide reads those.
 _READ_WHOLE = ("aperio", "generic-tiff")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .serving import RefusedError, check_level
+from .bounds import RefusedError, check_level
 
 
 class VendorSlide:

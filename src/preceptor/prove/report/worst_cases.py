@@ -178,7 +178,7 @@ def _facts(row: Mapping[str, Any], record: Record) -> tuple[tuple[str, str], ...
 
 
 def _figures(case: Case, row: Mapping[str, Any], record: Record, words: str) -> list[Mapping[str, Any]]:
-    from preceptor.intake.read import open_case
+    from preceptor.intake.case import open_case
 
     cohort = record.cohort
     assert cohort is not None
