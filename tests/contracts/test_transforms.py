@@ -12,8 +12,8 @@ from preceptor.core.applied import Derived, Intensity, Nothing, Several, Spatial
 from preceptor.core.errors import PrepareError
 from preceptor.core.slots import plugin
 from preceptor.core.state import put_together, take_apart
-from tests.accelerator import accelerator, brought_back
 
+from .accelerator import accelerator, brought_back
 from .material import clip, sample, stained
 from .plugins import each, example
 

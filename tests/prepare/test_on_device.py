@@ -10,7 +10,7 @@ from preceptor.core.applied import Intensity
 from preceptor.core.slots import build
 from preceptor.prepare.loader import Loader
 from preceptor.prepare.store import prepare
-from tests.accelerator import DEVICE, accelerator, brought_back
+from tests.contracts.accelerator import DEVICE, accelerator, brought_back
 
 from .cases import Structures, volumes
 
