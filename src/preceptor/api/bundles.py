@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def predict(
     *,
     device: str = "auto",
     key: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """Predict files, folders or DICOM series with a sealed bundle; see `preceptor.deliver.predicting`.
 
@@ -54,10 +55,12 @@ def predict(
         out: Folder for the results.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         key: A public key (PEM) that must have signed the bundle.
+        progress: Called with how many cases are done, and how many there are.
 
     Returns:
         The table that lies in ``out/predictions.csv``.
     """
     from ..deliver.predicting import predict_inputs
 
-    return predict_inputs(open_bundle(bundle, key=key), [Path(each) for each in inputs], Path(out), device=device)
+    opened = open_bundle(bundle, key=key)
+    return predict_inputs(opened, [Path(each) for each in inputs], Path(out), device=device, progress=progress)

@@ -25,7 +25,7 @@ def synthesise(
     text_contrast: tuple[float, float] = (0.2, 1.0),
     workers: int = 1,
     fresh: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Cohort:
     """Draw a study of phantoms whose truth is known.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from . import console
@@ -25,8 +24,7 @@ def audit_phi(folder: Path, *, known: Path, shortest: int = 4, as_json: console.
     """
     from preceptor import api
 
-    tell = _tell if sys.stderr.isatty() else None
-    found = api.audit_phi(folder, known, shortest=shortest, tell=tell)
+    found = api.audit_phi(folder, known, shortest=shortest, tell=console.bar("searching files"))
     lines = [
         f"file {number} ({shown}): {hit.name}{', ' + hit.how if hit.how else ''}, at byte {hit.at}"
         for number, shown, hit in found.leaks
@@ -38,7 +36,3 @@ def audit_phi(folder: Path, *, known: Path, shortest: int = 4, as_json: console.
     lines.append(f"{verdict}: {found.values} values, {found.files} files, {found.bytes_searched:,} bytes")
     console.result("\n".join(lines), found.to_json(), as_json)
     return 0 if found.passed else 4
-
-
-def _tell(done: int, total: int) -> None:
-    print(f"\r{done} of {total} files", end="\n" if done == total else "", file=sys.stderr, flush=True)

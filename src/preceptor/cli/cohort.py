@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,7 +61,7 @@ def check(
     from preceptor import api
     from preceptor.core.errors import CohortError
 
-    problems = api.check_cohort(source, keep=keep, progress=_tell if sys.stderr.isatty() else None)
+    problems = api.check_cohort(source, keep=keep, progress=console.bars())
     errors = [each for each in problems if each.severity == "error"]
     lines = [f"{each.severity}: {each}" for each in problems] or ["the cohort is fit for use"]
     record = {"fit": not errors, "problems": [asdict(each) for each in problems]}
@@ -178,10 +177,6 @@ def split(
     _new(out)
     made = api.split_cohort(source, settings, seed, out)
     console.result(f"{out}\n{_summary(made)}", {"cohort": str(out), **_counts(made)}, as_json)
-
-
-def _tell(label: str, done: int, total: int) -> None:
-    print(f"\r{label} {done:,}/{total:,}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 def _new(path: Path) -> None:

@@ -6,12 +6,14 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from preceptor.core.bar import Bar
 from preceptor.core.errors import PreceptorError, Problem
 
 if TYPE_CHECKING:
@@ -24,6 +26,26 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 def say(text: str) -> None:
     """A message for the person at the terminal."""
     print(text, file=sys.stderr)
+
+
+def bars() -> Callable[[str, int, int], None] | None:
+    """What a verb hands on so that its steps can be told as ``(label, done, total)``: live bars on a terminal, else None."""
+    if not sys.stderr.isatty():
+        return None
+    bar = Bar(sys.stderr)
+
+    def tell(label: str, done: int, total: int) -> None:
+        bar.show(label, done, total)
+        if done >= total:
+            bar.clear()
+
+    return tell
+
+
+def bar(label: str) -> Callable[[int, int], None] | None:
+    """The same for one step, told as ``(done, total)``."""
+    tell = bars()
+    return None if tell is None else partial(tell, label)
 
 
 def result(text: str, record: Mapping[str, Any], as_json: bool) -> None:

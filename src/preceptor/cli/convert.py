@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -30,14 +29,10 @@ def convert(
     """
     from preceptor import api
 
-    rows = api.convert(source, out, untilt=untilt, tell=_tell if sys.stderr.isatty() else None)
+    rows = api.convert(source, out, untilt=untilt, tell=console.bar("converting"))
     counts = dict(Counter(row.verdict for row in rows))
     lines = [(row.verdict, row.series or "-", row.source or row.reason) for row in rows]
     told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) or "no DICOM found"
     text = "\n".join(filter(None, [console.columns(lines, ""), f"{told}; see {out / 'conversion.csv'}"]))
     record = {"folder": str(out), "images": counts, "files": [row.source for row in rows if row.is_taken]}
     console.result(text, record, as_json)
-
-
-def _tell(done: int, total: int) -> None:
-    print(f"\rconverting {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -45,7 +45,7 @@ def predict(
         raise RecipeError(
             "no images to predict", expected="one or more files or folders after the bundle", code="usage"
         )
-    table = api.predict(bundle, inputs, out, device=device, key=key)
+    table = api.predict(bundle, inputs, out, device=device, key=key, progress=console.bar("predicting"))
     refused = int((~table["accepted"].astype(bool)).sum())
     console.say(f"{len(table)} case{'s' if len(table) != 1 else ''}, {refused} refused: {out / 'predictions.csv'}")
     record = {"table": str(out / "predictions.csv"), "predictions": json.loads(table.to_json(orient="records"))}

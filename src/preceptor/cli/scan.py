@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +36,7 @@ def scan(
     """
     from preceptor import api
 
-    found = api.scan(source, out, pixels=pixels, tell=_tell if sys.stderr.isatty() else None)
+    found = api.scan(source, out, pixels=pixels, tell=console.bar("scanning series"))
     rows = [row.record() for row in found.rows]
     shown = [{name: value for name, value in row.items() if name != "source"} for row in rows]
     counts = {"rows": found.counts(), "files_that_are_no_dicom": found.others, "dicomdir": found.indices}
@@ -52,7 +51,3 @@ def _line(row: Row) -> tuple[str, ...]:
     size = " x ".join(map(str, row.shape)) + (f" x {row.repeats} times" if row.repeats > 1 else "")
     name = f"{row.series or '-'}{f' ({row.part})' if row.part else ''}"
     return row.verdict, name, row.modality or "-", files, size or "-", row.reason
-
-
-def _tell(done: int, total: int) -> None:
-    print(f"\rscanning series {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,11 +12,6 @@ from . import console
 app = App(name="slide", help="Whole slides: what they hold, their tiles, a model's heat map.", help_format="plaintext")
 
 _SlideMicrons = Annotated[float | None, Parameter(name="--slide-microns")]
-
-
-def _tell(done: int, total: int) -> None:
-    if done == total or done % 50 == 0:
-        console.say(f"{done} of {total} tiles")
 
 
 @app.command
@@ -96,7 +90,7 @@ def tile(
         tissue_by=tissue_by,
         slide_microns=slide_microns,
         pictures=pictures,
-        progress=_tell if sys.stderr.isatty() else None,
+        progress=console.bar("tiles"),
     )
     tiles = f"{told['tiles']} of {told['cells']} tiles hold {least_tissue:.0%} tissue or more"
     text = f"{out}\n{tiles}; {told['tissue']:.1%} of the slide is tissue"
@@ -164,7 +158,7 @@ def heatmap(
         slide_microns=slide_microns,
         device=device,
         key=key,
-        progress=_tell if sys.stderr.isatty() else None,
+        progress=console.bar("tiles"),
     )
     record = {"out": str(out), **answer.record()}
     score = answer.score

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,7 +120,7 @@ def synthesise(
         set=set_,
         workers=workers,
         fresh=fresh,
-        progress=_tell,
+        progress=console.bar("drawing"),
         **burned,
     )
     table = made.table()
@@ -181,9 +180,3 @@ def _table(
 
 def _ends(interval: list[float] | None) -> str:
     return "without an interval" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f} (95 %)"
-
-
-def _tell(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\rdrawing {done}/{total}", end=end, file=sys.stderr, flush=True)

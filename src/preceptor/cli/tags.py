@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,12 +30,8 @@ def tags(
     """
     from preceptor import api
 
-    rows = api.tags(source, out, level=level, tell=_tell if sys.stderr.isatty() else None)
+    rows = api.tags(source, out, level=level, tell=console.bar("reading series"))
     findings = sorted({code for row in rows for code in row["findings"].split(";") if code})
     text = f"{out}: {len(rows)} rows" + (f"; findings: {', '.join(findings)}" if findings else "")
     columns = list(rows[0]) if rows else []
     console.result(text, {"table": str(out), "rows": len(rows), "columns": columns, "findings": findings}, as_json)
-
-
-def _tell(done: int, total: int) -> None:
-    print(f"\rreading series {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

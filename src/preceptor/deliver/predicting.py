@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from preceptor.intake.write import write_map
 from preceptor.prepare.compose import resample_like
 
 from .expected import misfits
+from .growing_table import GrowingTable
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -122,7 +123,14 @@ def _on_original(prediction: Prediction, array: np.ndarray | None, like: Image) 
 # -------------------------------------------------------------------- many inputs, one table
 
 
-def predict_inputs(bundle: Bundle, inputs: Sequence[Path], out: Path, *, device: str = "auto") -> pandas.DataFrame:
+def predict_inputs(
+    bundle: Bundle,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    device: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> pandas.DataFrame:
     """Predict files, folders, DICOM series, lists and tables.
 
     ``out/predictions.csv`` gets a row a case: key, answer, a probability for each class, uncertainty (and, where they can
@@ -137,6 +145,7 @@ def predict_inputs(bundle: Bundle, inputs: Sequence[Path], out: Path, *, device:
             ``.parquet`` tables with the columns key and ``image:<view>``.
         out: Folder for the results.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        progress: Called with how many cases are done, and how many there are.
 
     Returns:
         The table.
@@ -155,13 +164,14 @@ def predict_inputs(bundle: Bundle, inputs: Sequence[Path], out: Path, *, device:
     out.mkdir(parents=True, exist_ok=True)
     _note_model(out, bundle)
     _note_inputs(out, placed)
-    table_path = out / "predictions.csv"
-    rows = {row["key"]: row for row in _rows_so_far(table_path)}
-    for root, case in placed:
-        if case.key not in rows:
-            rows[case.key] = _predicted_row(bundle, root, case, out, device)
-            _write_table(table_path, list(rows.values()))
-    wanted = [rows[case.key] for _, case in placed]
+    table = GrowingTable(out / "predictions.csv")
+    with table:
+        for done, (root, case) in enumerate(placed, start=1):
+            if case.key not in table.rows:
+                table.add(_predicted_row(bundle, root, case, out, device))
+            if progress:
+                progress(done, len(placed))
+    wanted = [table.rows[case.key] for _, case in placed]
     return pandas.DataFrame(wanted)
 
 
@@ -301,17 +311,6 @@ def _write_maps(bundle: Bundle, prediction: Prediction, like: Image, out: Path) 
     counts = np.bincount(label.ravel(), minlength=len(question.classes))
     sizes = {f"{name}_{unit}": round(float(counts[i]) * size, 3) for i, name in enumerate(question.classes) if i}
     return {"answer": written.relative_to(out).as_posix(), **sizes}
-
-
-def _rows_so_far(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return pandas.read_csv(path, dtype={"key": str}, keep_default_na=True).replace({np.nan: None}).to_dict("records")
-
-
-def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with write_aside(path) as aside:
-        pandas.DataFrame(rows).to_csv(aside, index=False)
 
 
 def _note_inputs(out: Path, placed: Sequence[tuple[Path, Case]]) -> None:

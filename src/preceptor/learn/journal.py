@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from preceptor.core.bar import Bar
 from preceptor.core.errors import MissingExtra
-
-_WIDTH = 24
 
 
 class Journal:
@@ -26,15 +25,13 @@ class Journal:
     def __init__(self, folder: Path | None, stream: TextIO | None = sys.stderr, trackers: tuple[str, ...] = ()) -> None:
         self._file = None if folder is None else (folder / "log.jsonl").open("a", encoding="utf-8")
         self._stream = stream
-        self._live = stream is not None and stream.isatty()
-        self._bar_shown = False
-        self._bar_started = (0.0, "")
+        self._bar = Bar(stream)
         self._trackers = [_tracker(name, folder) for name in trackers if folder is not None]
 
     def say(self, text: str) -> None:
         """One line for a person."""
         if self._stream:
-            self._clear()
+            self._bar.clear()
             self._stream.write(text + "\n")
             self._stream.flush()
 
@@ -48,35 +45,13 @@ class Journal:
 
     def bar(self, label: str, done: int, total: int) -> None:
         """A live bar with the time left; on no terminal nothing, since lines already tell."""
-        if not self._live or not self._stream or total <= 0:
-            return
-        started, name = self._bar_started
-        if name != label or done <= 1:
-            started = time.monotonic()
-            self._bar_started = (started, label)
-        filled = int(_WIDTH * done / total)
-        left = (time.monotonic() - started) / max(done, 1) * (total - done)
-        self._stream.write(
-            f"\r{label} {'█' * filled}{'·' * (_WIDTH - filled)} {done}/{total}  {_duration(left)} left \x1b[K"
-        )
-        self._stream.flush()
-        self._bar_shown = True
-
-    def _clear(self) -> None:
-        if self._bar_shown and self._stream:
-            self._stream.write("\r\x1b[K")
-            self._bar_shown = False
+        self._bar.show(label, done, total)
 
     def close(self) -> None:
-        self._clear()
+        self._bar.clear()
         if self._file:
             self._file.close()
             self._file = None
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02d}"
 
 
 def _tracker(name: str, folder: Path):

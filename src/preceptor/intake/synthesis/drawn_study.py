@@ -60,7 +60,7 @@ class Order:
 
 
 def synthesise(
-    order: Order, folder: Path, *, workers: int = 1, progress: Callable[[int, int], None] = lambda done, total: None
+    order: Order, folder: Path, *, workers: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> Cohort:
     """Draw a study of phantoms and write its files and ``cohort.csv``, or go on where that was broken off.
 
@@ -96,7 +96,7 @@ def synthesise(
         (folder / _ROWS).mkdir(parents=True, exist_ok=True)
         with write_aside(settings) as aside:
             aside.write_text(text, encoding="utf-8")
-        _draw_all(order, folder, workers, progress)
+        _draw_all(order, folder, workers, progress or (lambda done, total: None))
         rows = [json.loads(_row(folder, index).read_text(encoding="utf-8")) for index in range(order.cases)]
         Cohort(tuple(Case(**row) for row in rows), folder).write(table)
         shutil.rmtree(folder / _ROWS)
