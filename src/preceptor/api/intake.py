@@ -218,6 +218,7 @@ def clean_pixels(
     modality: str = "",
     fill: Literal["black", "local"] = "black",
     tell: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[CleanedFile]:
     """Mask what is written in the pixels of images, into copies.
 
@@ -228,6 +229,7 @@ def clean_pixels(
         modality: Of files that do not say, as DICOM names it.
         fill: ``black``, or ``local`` for the median of what surrounds each masked part.
         tell: Called with a line for each file that is left out.
+        progress: Called with how many files are done, and how many there are.
 
     Returns:
         A record for each file, those that were left out among them.
@@ -250,7 +252,7 @@ def clean_pixels(
             code="target_inside" if inside else "source_missing",
         )
     done = []
-    for each in clean_folder(source, target, modality=modality, fill=fill):
+    for each in clean_folder(source, target, modality=modality, fill=fill, progress=progress):
         done.append(each)
         if tell is not None and each.problem is not None:
             tell(f"left out {safe_name(each.source)}: {each.problem.what}")

@@ -34,7 +34,10 @@ def clean_pixels(
     """
     from preceptor import api
 
-    found = api.clean_pixels(source, target, review=review, modality=modality, fill=fill, tell=console.say)
+    bar = console.bar("searching pictures")
+    found = api.clean_pixels(
+        source, target, review=review, modality=modality, fill=fill, tell=console.say, progress=bar
+    )
     cleaned = [each for each in found if each.findings is not None]
     left_out = [each for each in found if each.findings is None]
     masked = [each for each in cleaned if each.findings is not None and each.findings.masked_share > 0]

@@ -55,7 +55,7 @@ def clean_folder(
     modality: str = "",
     fill: Fill = "black",
     rules: TextRules | None = None,
-    tell: Callable[[CleanedFile], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[CleanedFile]:
     """Clean every image below a folder into another, at the same place under the same name.
 
@@ -68,7 +68,7 @@ def clean_folder(
         modality: Of pictures that do not say; DICOM does.
         fill: ``black`` or ``local``.
         rules: Thresholds; by default the modality's.
-        tell: Called with each file that is done.
+        progress: Called with how many files are done, and how many there are.
 
     Yields:
         A record for each file, in the order of their names.
@@ -78,7 +78,7 @@ def clean_folder(
     """
     files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
     root = source.parent if source.is_file() else source
-    for path in files:
+    for number, path in enumerate(files, start=1):
         relative = path.relative_to(root)
         try:
             done = _cleaned(path, target / relative, relative, modality, fill, rules)
@@ -86,8 +86,8 @@ def clean_folder(
             if error.exit_code == 5:  # without the detector no file can be cleaned
                 raise
             done = CleanedFile(relative, problem=error.problem)
-        if tell is not None:
-            tell(done)
+        if progress is not None:
+            progress(number, len(files))
         yield done
 
 
