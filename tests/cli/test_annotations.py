@@ -152,3 +152,18 @@ def test_what_is_said_of_whole_images_is_voted_on_and_silence_counts_where_all_l
     alone = Annotations((*drawn, Annotation("b", "artefact", "none", reader="R3", image="b")))
     assert set(consensus(alone, "majority")[1]["reader"]) == {"R1", "R2"}
     assert {"R1", "R2", "R3"} <= set(consensus(alone, "majority", everyone=True)[1]["reader"])
+
+
+def test_images_named_by_uids_have_a_mask_each_and_two_frames_are_not_painted_into_one(tmp_path, capsys):
+    """The last number of a UID is no suffix: taken for one, all images of a series share a file."""
+    drawn = {"1.2.3.101": READ["R1"], "1.2.3.102": READ["R3"]}
+    rows = [Annotation("1.2", "nodule", "mask", as_geometry(mask), image=name) for name, mask in drawn.items()]
+    Annotations(tuple(rows)).table().to_csv(tmp_path / "in.csv", index=False)
+    told(capsys, "annotations", "convert", tmp_path / "in.csv", tmp_path / "masks")
+    for name, mask in drawn.items():
+        found = read_image(tmp_path, f"masks/nodule/{name}.png", is_label=True)
+        assert np.array_equal(found.array[0] != 0, mask)
+    frames = [Annotation("1.2", "nodule", "mask", as_geometry(READ["R1"]), image="1.2.3", frame=n) for n in (0, 7)]
+    Annotations(tuple(frames)).table().to_csv(tmp_path / "frames.csv", index=False)
+    said = told(capsys, "annotations", "convert", tmp_path / "frames.csv", tmp_path / "more", code=2)
+    assert said["error"]["code"] == "names_alike" and not list(tmp_path.glob("more/**/*.png"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from .painting import as_mask
 from .record import Annotation, Annotations, from_table
 
 Form = Literal["mdai", "coco", "geojson", "asap", "seg", "table", "masks"]
+
+#: Of a file's name. What follows the last dot of a UID is a number, and tells images apart.
+_SUFFIX = re.compile(r"(?<=[^/])\.[A-Za-z][^./]*$")
 
 
 def read_annotations(path: Path, like: Image | None = None) -> Annotations:
@@ -192,17 +196,18 @@ def _write_masks(folder: Path, annotations: Annotations) -> list[str]:
     painted: dict[tuple[str, ...], np.ndarray] = {}
     affines: dict[tuple[str, ...], np.ndarray] = {}
     readers = annotations.readers
-    meant: dict[tuple[str, ...], tuple[str, ...]] = {}
+    meant: dict[tuple[str, ...], tuple[Any, ...]] = {}
     left = 0
 
-    def place(reader: str | None, label: str, image: str) -> tuple[str, ...]:
-        names = (*([reader or "unnamed"] if len(readers) > 1 else ()), label, str(Path(image).with_suffix("")))
+    def place(reader: str | None, label: str, image: str, frame: int | None = None) -> tuple[str, ...]:
+        names = (*([reader or "unnamed"] if len(readers) > 1 else ()), label, _SUFFIX.sub("", image))
         at = tuple(case_key(name, keep_names=True) for name in names)
-        if meant.setdefault(at, names) != names:
+        whole = reader, label, image, frame
+        if meant.setdefault(at, whole) != whole:
             raise RecipeError(
-                "two labels, readers or images would be written to one file",
+                "two labels, readers, images or frames would be written to one file",
                 where="masks",
-                expected="names that differ in letters, digits, dots or dashes",
+                expected="one frame an image, and names that differ in letters, digits, dots or dashes",
                 code="names_alike",
             )
         return at
@@ -212,7 +217,7 @@ def _write_masks(folder: Path, annotations: Annotations) -> list[str]:
         if row.kind in ("none", "line", "point") or shape is None:
             left += 1
             continue
-        at = place(row.reader, row.label, row.image or row.series or row.case)
+        at = place(row.reader, row.label, row.image or row.series or row.case, row.frame)
         mask = as_mask(row, shape)
         painted[at] = painted[at] | mask if at in painted else mask
         if row.kind == "mask" and "affine_mm" in row.geometry:
