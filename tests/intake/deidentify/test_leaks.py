@@ -107,3 +107,30 @@ def test_a_folder_is_searched_with_its_names_and_told_without_values(tmp_path):
         read_known(tmp_path / "absent.csv")
     with pytest.raises(CohortError):
         audit_folder(tmp_path / "absent", known)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "name;id\nQuillfeather;998877",
+        "name\tid\r\nQuillfeather\t998877\r\n",
+        "name\nQuillfeather,998877",
+        "n,n\nQuillfeather,998877",
+    ],
+    ids=["semicolons", "tabs", "a cell beyond the heading", "one heading twice"],
+)
+def test_no_cell_of_a_table_is_passed_over(tmp_path, table):
+    """A value that is not looked for is not found, and the folder would pass."""
+    (tmp_path / "known.csv").write_text(table, newline="")
+    assert sorted(read_known(tmp_path / "known.csv").values()) == ["998877", "Quillfeather"]
+
+
+def test_names_of_folders_that_hold_no_file_are_searched_and_links_to_folders_told(tmp_path):
+    (tmp_path / "out/deep/Quillfeather").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a.txt").write_text("Quillfeather")
+    assert [hit.name for _, _, hit in audit_folder(tmp_path / "out", {"who": "Quillfeather"}).leaks] == ["who"]
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/to").symlink_to(tmp_path / "elsewhere")
+    audit = audit_folder(tmp_path / "linked", {"who": "Quillfeather"})
+    assert not audit.passed and [why for _, _, why in audit.unsearched] == ["a link"] and not audit.files

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,21 +66,24 @@ def read_known(table: Path) -> dict[str, str]:
     """The values of a table, each named by its row and column.
 
     Args:
-        table: CSV with a heading; every cell is a value that must not be found.
+        table: CSV with a heading, parted by commas, semicolons or tabs; every cell is a value that must not be found. One
+            beyond the heading, or under a heading that stands twice, is named by the number of its column.
 
     Raises:
         CohortError: It is not there, or holds nothing.
     """
     try:
-        with Path(table).open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.reader(stream))
+        text = Path(table).read_text(encoding="utf-8-sig")
+        heading = text.partition("\n")[0]
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=heading.count)))
     except (OSError, UnicodeDecodeError, csv.Error):
         rows = []
     found = {}
     for number, row in enumerate(rows[1:], start=2):
-        for column, cell in zip(rows[0], row, strict=False):
+        for column, cell in enumerate(row):
+            named = column < len(rows[0]) and rows[0].count(rows[0][column]) == 1
             if cell.strip():
-                found[f"row {number}, {column}"] = cell.strip()
+                found[f"row {number}, {rows[0][column] if named else f'column {column + 1}'}"] = cell.strip()
     if not found:
         raise CohortError(
             "the table of known values holds none",
@@ -117,11 +121,7 @@ def audit_folder(
         raise CohortError("the folder to search is not here", expected="a folder", code="data_absent")
     needles = Needles(known, shortest=shortest)
     audit = LeakAudit(len(known) - len(needles.left_out), needles.left_out)
-    paths = (
-        [folder]
-        if folder.is_file()
-        else sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
-    )
+    paths = [folder] if folder.is_file() else sorted(_paths(folder))
     for number, path in enumerate(paths, start=1):
         shown = safe_name(path)
         relative = path.relative_to(folder) if path != folder else Path(path.name)
@@ -130,6 +130,8 @@ def audit_folder(
         try:
             if path.is_symlink():
                 audit.unsearched.append((number, shown, "a link"))
+                continue
+            if path.is_dir():
                 continue
             size = path.stat().st_size
             with path.open("rb") as stream:
@@ -150,6 +152,15 @@ def audit_folder(
         if tell is not None:
             tell(number, len(paths))
     return audit
+
+
+def _paths(folder: Path) -> Iterator[Path]:
+    """Files, and folders that no file's path names: empty ones, and links, which are not followed."""
+    for root, folders, names in os.walk(folder):
+        yield from (Path(root) / name for name in names)
+        yield from (Path(root) / name for name in folders if (Path(root) / name).is_symlink())
+        if not names and not folders and Path(root) != folder:
+            yield Path(root)
 
 
 def _in_parts(path: Path, needles: Needles) -> list[Hit]:
