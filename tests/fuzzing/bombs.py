@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from preceptor.intake.video.gif import _after_blocks, _table_bytes
+from preceptor.intake.video.gif import after_blocks, table_bytes
 
 MIB = 2**20
 
@@ -201,10 +201,10 @@ def _gif_of_still_frames() -> bytes:
     stream = io.BytesIO()
     Image.new("L", (6000, 6000)).save(stream, "GIF", duration=40)
     content = stream.getvalue()
-    first = start = 13 + _table_bytes(content[10])
+    first = start = 13 + table_bytes(content[10])
     while content[start] != ord(","):
-        start = _after_blocks(content, start + 2)
-    end = _after_blocks(content, start + 11 + _table_bytes(content[start + 9]))
+        start = after_blocks(content, start + 2)
+    end = after_blocks(content, start + 11 + table_bytes(content[start + 9]))
     return content[:first] + content[first:end] * 18 + b";"
 
 

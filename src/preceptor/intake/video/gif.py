@@ -28,27 +28,32 @@ def frame_delays_s(content: bytes) -> list[float]:
 
 
 def _delays(content: bytes) -> list[int]:
-    place = 13 + _table_bytes(content[10])
+    place = 13 + table_bytes(content[10])
     delays: list[int] = []
     pending = 0
     while place < len(content) and content[place] in (_EXTENSION, _PICTURE):
         if content[place] == _EXTENSION:
             if content[place + 1] == _GRAPHIC_CONTROL:
                 (pending,) = struct.unpack_from("<H", content, place + 4)
-            place = _after_blocks(content, place + 2)
+            place = after_blocks(content, place + 2)
         else:
             delays.append(pending)
             pending = 0
-            place = _after_blocks(content, place + 11 + _table_bytes(content[place + 9]))
+            place = after_blocks(content, place + 11 + table_bytes(content[place + 9]))
     return delays
 
 
-def _table_bytes(flags: int) -> int:
-    """Of the colour table that the flags announce."""
+def table_bytes(flags: int) -> int:
+    """Bytes of the colour table that a packed field of flags announces."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _after_blocks(content: bytes, place: int) -> int:
+def after_blocks(content: bytes, place: int) -> int:
+    """The place behind a chain of data blocks that begins at a place.
+
+    Raises:
+        IndexError: The file ends before the chain does.
+    """
     while content[place]:
         place += content[place] + 1
     return place + 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from preceptor.intake.video.gif import after_blocks, table_bytes
+
 _EXTENSION, _PICTURE, _TRAILER = 0x21, 0x2C, 0x3B
 _GRAPHIC_CONTROL, _APPLICATION = 0xF9, 0xFF
 _LOOP = b"NETSCAPE2.0"
@@ -32,14 +34,14 @@ def without_words(content: bytes) -> tuple[bytes, int]:
 def _kept(content: bytes) -> tuple[bytes, int]:
     if content[:6] not in (b"GIF87a", b"GIF89a"):
         raise ValueError("no GIF")
-    at = 13 + _table_bytes(content[10])
+    at = 13 + table_bytes(content[10])
     out = [content[:at]]
     removed = 0
     while content[at] != _TRAILER:
         start = at
         if content[at] == _EXTENSION:
             kind = content[at + 1]
-            at = _after_blocks(content, at + 2)
+            at = after_blocks(content, at + 2)
             block = content[start:at]
             if (
                 kind == _GRAPHIC_CONTROL
@@ -52,19 +54,9 @@ def _kept(content: bytes) -> tuple[bytes, int]:
             else:
                 removed += 1
         elif content[at] == _PICTURE:
-            at = _after_blocks(content, at + 11 + _table_bytes(content[at + 9]))
+            at = after_blocks(content, at + 11 + table_bytes(content[at + 9]))
             out.append(content[start:at])
         else:
             raise ValueError("a block of no kind")
     removed += at + 1 < len(content)
     return b"".join([*out, bytes([_TRAILER])]), removed
-
-
-def _table_bytes(flags: int) -> int:
-    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
-
-
-def _after_blocks(content: bytes, at: int) -> int:
-    while content[at]:
-        at += content[at] + 1
-    return at + 1
