@@ -7,10 +7,10 @@ No message shows a patient's name, an identifier, or a path component that may h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,20 @@ class PreceptorError(Exception):
     def __str__(self) -> str:
         return "\n".join([str(self.problem), *(str(problem) for problem in self.problems)])
 
+    @classmethod
+    def from_problem(cls, problem: Problem, problems: Iterable[Problem] = ()) -> Self:
+        """The error of a problem that was found before, or whose place is told anew."""
+        return cls(
+            problem.what,
+            where=problem.where,
+            expected=problem.expected,
+            remedy=problem.remedy,
+            code=problem.code,
+            problems=problems,
+        )
+
     def __reduce__(self):  # errors cross process borders when a worker fails
-        return _rebuild, (type(self), self.problem, self.problems)
-
-
-def _rebuild(kind: type[PreceptorError], problem: Problem, problems: Sequence[Problem]) -> PreceptorError:
-    return kind(
-        problem.what,
-        where=problem.where,
-        expected=problem.expected,
-        remedy=problem.remedy,
-        code=problem.code,
-        problems=problems,
-    )
+        return type(self).from_problem, (self.problem, self.problems)
 
 
 class RecipeError(PreceptorError):

@@ -148,14 +148,7 @@ def _rebuilt(told: str, path: Path) -> PreceptorError:
         return _refused(path, f"the file is damaged in a way that its reader does not know ({told[11:]})", "damaged")
     record = json.loads(told)
     problem, *others = (Problem(**each | {"cases": tuple(each["cases"])}) for each in record["problems"])
-    return _FAMILY[record["kind"]](
-        problem.what,
-        where=problem.where,
-        expected=problem.expected,
-        remedy=problem.remedy,
-        code=problem.code,
-        problems=others,
-    )
+    return _FAMILY[record["kind"]].from_problem(problem, others)
 
 
 def _refused(path: Path, what: str, code: str) -> PrepareError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from preceptor.core.errors import PrepareError, safe_name
@@ -157,5 +158,4 @@ def _no_member(member: str | None, path: Path) -> None:
 
 def placed(error: PrepareError, where: str) -> PrepareError:
     """The same error with its place."""
-    problem = error.problem
-    return PrepareError(problem.what, where=where, expected=problem.expected, remedy=problem.remedy, code=problem.code)
+    return PrepareError.from_problem(replace(error.problem, where=where))

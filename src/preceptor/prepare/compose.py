@@ -75,14 +75,7 @@ def naming(error: PreceptorError, key: str) -> PreceptorError:
         return error
     where = f"case {key}, {problem.where}" if problem.where else f"case {key}"
     kind = type(error) if isinstance(error, PrepareError) else PrepareError
-    return kind(
-        problem.what,
-        where=where,
-        expected=problem.expected,
-        remedy=problem.remedy,
-        code=problem.code,
-        problems=error.problems,
-    )
+    return kind.from_problem(replace(problem, where=where), error.problems)
 
 
 def split_by_grid(sample: Sample) -> Iterator[Sample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,10 +92,7 @@ def clean_dicom(data: bytes, settings: Settings, key: Key, where: str = "", *, p
     try:
         return _cleaned(data, settings, key, pixels_cleaned)
     except PrepareError as error:
-        problem = error.problem
-        raise PrepareError(
-            problem.what, where=where, expected=problem.expected, remedy=problem.remedy, code=problem.code
-        ) from None
+        raise PrepareError.from_problem(replace(error.problem, where=where)) from None
 
 
 def opened(data: bytes, settings: Settings, key: Key) -> tuple[Rewriting, _Envelope]:

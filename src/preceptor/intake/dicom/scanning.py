@@ -219,13 +219,10 @@ def _load(files: Sequence[Path], key: str) -> _Loaded:
 
 def _read(loaded: _Loaded, part: Part, key: str, is_label: bool, *, untilt: bool = False) -> Image:
     if part.problem is not None and not (untilt and part.problem.code == "shear"):
-        raise PrepareError(**{name: value for name, value in asdict(part.problem).items() if name in _TOLD})
+        raise PrepareError.from_problem(part.problem)
     left_out = [f"{loaded.copies} copies of files"] if loaded.copies else []
     untilt = untilt and part.problem is not None
     return read_planes(loaded.files, loaded.headers, part.planes, left_out, is_label, key, untilt=untilt)
-
-
-_TOLD = ("what", "where", "expected", "remedy", "code")
 
 
 def _rows_of(identity: tuple[str, str], files: list[Path], root: Path, pixels: bool) -> Iterator[Row]:

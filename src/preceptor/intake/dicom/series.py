@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,7 @@ def with_place(error: PrepareError, where: str, files: Sequence[Path], found: Se
         plane = found[int(problem.where.removeprefix("plane "))]
         place += f", file {plane.file + 1} of {len(files)} by name ({safe_name(files[plane.file])})"
         place += "" if plane.frame is None else f", frame {plane.frame + 1}"
-    return PrepareError(problem.what, where=place, expected=problem.expected, remedy=problem.remedy, code=problem.code)
+    return PrepareError.from_problem(replace(problem, where=place))
 
 
 def is_localizer(header: Dataset) -> bool:
