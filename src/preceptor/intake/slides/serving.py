@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from preceptor.intake.decoding import confine, output_alone, requests, send
+from preceptor.intake.decoding import confine, output_alone, requests, send, send_answer
 
 from .bounds import RefusedError, in_colour
 
@@ -68,8 +68,7 @@ def answer_requests() -> None:
         except Exception as error:  # told by kind alone: the text may hold values of the file
             send(output, json.dumps({"error": f"damaged {type(error).__name__}"}).encode())
             continue
-        send(output, json.dumps(facts | {"shape": pixels.shape, "dtype": pixels.dtype.str}).encode())
-        send(output, np.ascontiguousarray(pixels).tobytes())
+        send_answer(output, facts, pixels)
 
 
 def _answer(

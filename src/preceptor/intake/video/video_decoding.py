@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..decoding import output_alone, requests, send
+from ..decoding import confine, output_alone, requests, send
 from .gif import frame_delays_s
 
 if TYPE_CHECKING:
@@ -72,12 +72,10 @@ def _stream_kind(start: bytes) -> str | None:
 
 def answer_requests() -> None:
     """What the child runs: one clip after another."""
-    import resource
-
     import av
 
     av.logging.set_level(None)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    confine(_MEMORY_BYTES)
     output = output_alone()
     for request in requests():
         try:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preceptor.intake.decoding import output_alone, requests, send
+import numpy as np
+
+from preceptor.intake.decoding import confine, output_alone, requests, send, send_answer
 
 from ..slides.streams import words_of_jpeg
 from .parameter_sets import without_messages
@@ -35,12 +37,10 @@ class _RefusedError(Exception):
 
 def answer_requests() -> None:
     """What the child runs: one clip after another."""
-    import resource
-
     import av
 
     av.logging.set_level(None)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    confine(_MEMORY_BYTES)
     output = output_alone()
     for request in requests():
         try:
@@ -51,8 +51,7 @@ def answer_requests() -> None:
         except Exception:  # told by nothing: the text may hold values of the file
             send(output, json.dumps({"error": "damaged"}).encode())
             continue
-        send(output, json.dumps({"counts": counts, "shape": [0], "dtype": "|u1"}).encode())
-        send(output, b"")
+        send_answer(output, {"counts": counts}, np.zeros(0, np.uint8))
 
 
 def _remuxed(request: dict[str, Any]) -> dict[str, int]:
