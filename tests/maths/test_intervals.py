@@ -11,10 +11,12 @@ from preceptor.maths.calibration import binned_sums, calibration_error_statistic
 from preceptor.maths.intervals import (
     Bootstrap,
     Resamples,
+    average_of,
     bootstrap,
     mean_statistic,
     paired_difference,
     ratio_statistic,
+    undefined,
 )
 from preceptor.maths.one_step import recalibration_one_step
 from preceptor.maths.roc import auroc, auroc_statistic, average_precision, average_precision_statistic, sensitivity_band
@@ -226,3 +228,11 @@ def test_one_step_is_as_good_as_the_whole_way_where_clusters_are_many():
     assert recalibration_one_step(*unlabelled, more, "slope")(one) == pytest.approx(
         recalibration_one_step(truth, probability, resamples, "slope")(one)
     )
+
+
+def test_a_mean_of_several_is_undefined_with_any_of_them_and_where_there_is_none():
+    counts = np.ones((4, 3))
+    one, two = (lambda counts, value=value: np.full(counts.shape[1], value) for value in (1.0, 3.0))
+    assert average_of([one, two])(counts).tolist() == [2.0] * 3
+    for several in ([one, undefined], []):
+        assert np.isnan(average_of(several)(counts)).tolist() == [True] * 3

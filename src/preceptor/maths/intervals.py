@@ -219,8 +219,15 @@ def ratio_statistic(numerator: np.ndarray, denominator: np.ndarray, resamples: R
     return ratio
 
 
+def undefined(counts: np.ndarray) -> np.ndarray:
+    """The statistic of what can't be measured: NaN, whatever is drawn."""
+    return np.full(counts.shape[1], np.nan)
+
+
 def average_of(statistics: Sequence[Statistic]) -> Statistic:
-    """The mean of several statistics (over classes, say): NaN as soon as one of them is."""
+    """The mean of several statistics (over classes, say): NaN as soon as one of them is, or where there is none."""
+    if not statistics:
+        return undefined
 
     def average(counts: np.ndarray) -> np.ndarray:
         return np.mean([each(counts) for each in statistics], axis=0)

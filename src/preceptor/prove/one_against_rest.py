@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from preceptor.core.evidence import Finding, Predictions
+from preceptor.core.evidence import Finding
 from preceptor.maths.intervals import Statistic, average_of, ratio_statistic
 
 from .labelled import Labelled
@@ -39,7 +39,7 @@ def measure_classes(
         return replace(found, notes=(*found.notes, *general))
     found_of = {at: by_class(at, f"{name}.{labelled.classes[at]}") for at in labelled.asked}
     defined = [at for at, (_, found) in found_of.items() if not np.isnan(found.value)]
-    mean = average_of([found_of[at][0] for at in defined]) if defined else _undefined
+    mean = average_of([found_of[at][0] for at in defined])
     entered = ~np.isnan(labelled.truth[:, defined]).all(1) if defined else np.zeros(len(labelled.truth), dtype=bool)
     parts = {labelled.classes[at]: found for at, (_, found) in found_of.items()}
     missing = [labelled.classes[at] for at in labelled.asked if at not in defined]
@@ -53,18 +53,6 @@ def measure_classes(
         notes=(*(f"{each} is undefined and does not enter the mean" for each in missing), *general),
         **more,
     )
-
-
-def said_matrix(predictions: Predictions) -> np.ndarray:
-    """``(row, class)`` 1 where the stored answer says so, 0 where not, NaN without an answer."""
-    import json
-
-    classes = predictions.question.classes
-    if predictions.question.exclusive:
-        index = predictions.answer_index()
-        return np.where((index >= 0)[:, None], np.eye(len(classes))[np.maximum(index, 0)], np.nan)
-    rows = [json.loads(text) for text in predictions.table["answer"]]
-    return np.array([[np.nan if row.get(name) is None else float(row[name]) for name in classes] for row in rows])
 
 
 def rates(truth: np.ndarray, said: np.ndarray, measuring: Measuring) -> Mapping[str, Statistic]:
@@ -84,7 +72,3 @@ def rates(truth: np.ndarray, said: np.ndarray, measuring: Measuring) -> Mapping[
         "negative_predictive_value": (has_not & negative, negative),
     }
     return {part: ratio_statistic(hits, trials, measuring.resamples) for part, (hits, trials) in pairs.items()}
-
-
-def _undefined(counts: np.ndarray) -> np.ndarray:
-    return np.full(counts.shape[1], np.nan)

@@ -59,8 +59,9 @@ def measure_ranking(
         return parts[labelled.classes[labelled.asked[0]]]
     missing = [labelled.classes[at] for at in labelled.asked if at not in defined]
     notes = (*(f"{each} has no positive or no negative case and does not enter the mean" for each in missing), *general)
-    each = [statistic(labelled.truth[:, at], labelled.probability[:, at], measuring.resamples) for at in defined]
-    mean = average_of(each) if each else lambda counts: np.full(counts.shape[1], np.nan)
+    mean = average_of(
+        [statistic(labelled.truth[:, at], labelled.probability[:, at], measuring.resamples) for at in defined]
+    )
     entered = ~np.isnan(labelled.truth[:, defined]).all(1) if defined else np.zeros(len(labelled.truth), dtype=bool)
     return measuring.finding(
         name,

@@ -13,7 +13,7 @@ from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Finding, Predictions, Question
 from preceptor.maths import calibration as maths
 from preceptor.maths.brier_parts import brier_part_statistic
-from preceptor.maths.intervals import ratio_statistic
+from preceptor.maths.intervals import average_of, ratio_statistic
 from preceptor.maths.one_step import MANY_CLUSTERS, recalibration_one_step
 from preceptor.prove.labelled import Labelled
 from preceptor.prove.measuring import Measuring, by_field, noted, refused
@@ -147,11 +147,7 @@ class Calibration:
 
     def _mean_of_labels(self, items: _Items, measuring: Measuring) -> Finding:
         known = [at for at in range(items.truth.shape[1]) if (~np.isnan(items.truth[:, at])).any()]
-        each = [maths.calibration_error_statistic(self._sums(items, at, measuring)) for at in known]
-
-        def statistic(counts: np.ndarray) -> np.ndarray:
-            return np.mean([one(counts) for one in each], axis=0) if each else np.full(counts.shape[1], np.nan)
-
+        statistic = average_of([maths.calibration_error_statistic(self._sums(items, at, measuring)) for at in known])
         return measuring.finding(
             "calibration",
             f"mean over {len(known)} labels of the gap between a label's probability and how often it comes true, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import numpy as np
@@ -11,6 +10,7 @@ from annotated_types import Ge, Gt, Lt
 from preceptor.core.cohort import Cohort
 from preceptor.core.evidence import Finding, Predictions, Question
 from preceptor.maths.intervals import Statistic, average_of, ratio_statistic
+from preceptor.prove.labelled import answer_matrix
 from preceptor.prove.measuring import Measuring, by_field, noted, refused
 
 _PARTS = {
@@ -69,7 +69,7 @@ class Confusion:
     def _measure(self, predictions: Predictions, cohort: Cohort) -> Finding:
         measuring = Measuring.of(predictions, self.resamples, self.level, self.seed)
         question = predictions.question
-        truth, answer = predictions.truth_matrix(), _answers(predictions)
+        truth, answer = predictions.truth_matrix(), answer_matrix(predictions)
         known = ~np.isnan(truth) & ~np.isnan(answer)
         right = np.where(known, truth == answer, False)
         asked = (1,) if question.exclusive and len(question.classes) == 2 else tuple(range(len(question.classes)))
@@ -125,16 +125,6 @@ class Confusion:
         return found
 
 
-def _answers(predictions: Predictions) -> np.ndarray:
-    """``(row, class)`` 0 or 1; NaN where there is no answer."""
-    classes = predictions.question.classes
-    if predictions.question.exclusive:
-        index = predictions.answer_index()
-        return np.where((index >= 0)[:, None], np.eye(len(classes))[np.maximum(index, 0)], np.nan)
-    rows = [json.loads(text) for text in predictions.table["answer"]]
-    return np.array([[np.nan if row.get(name) is None else float(row[name]) for name in classes] for row in rows])
-
-
 def _rates(truth: np.ndarray, answer: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Hits and trials ``(row,)`` of every rate; NaN compares as false, so what is unknown is in neither."""
     has, has_not, said, denied = truth == 1, truth == 0, answer == 1, answer == 0
@@ -159,6 +149,4 @@ def _balanced(
                 statistics.append(ratio_statistic(*rates[part], measuring.resamples))
             else:
                 missing.append(name if part == "sensitivity" else f"without {name}")
-    if not statistics:
-        return (lambda counts: np.full(counts.shape[1], np.nan)), missing
     return average_of(statistics), missing

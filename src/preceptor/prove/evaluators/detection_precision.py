@@ -96,7 +96,7 @@ class DetectionPrecision:
             return measuring.finding(
                 name,
                 definition.format(overlap=told) + ("; the mean over classes" if len(asked) > 1 else ""),
-                average_of(chosen) if chosen else lambda counts: np.full(counts.shape[1], np.nan),
+                average_of(chosen),
                 located.rows,
                 accelerated=False,
                 trials=len(np.unique(resamples.cluster[np.concatenate([np.zeros(0, dtype=int), *lesions])])),

@@ -92,9 +92,7 @@ class Froc:
             return measuring.finding(
                 name,
                 definition.format(rate=told) + ("; the mean over classes" if len(which) > 1 else ""),
-                average_of([sensitivity_statistic(each, rates, resamples) for each in which.values()])
-                if which
-                else lambda counts: np.full(counts.shape[1], np.nan),
+                average_of([sensitivity_statistic(each, rates, resamples) for each in which.values()]),
                 located.rows,
                 accelerated=False,
                 trials=len(np.unique(resamples.cluster[lesions])),

@@ -14,9 +14,9 @@ from preceptor.core.errors import RecipeError
 from preceptor.core.evidence import Finding, Predictions, Question
 from preceptor.maths.decisions import predictive_values
 from preceptor.maths.intervals import Statistic, clopper_pearson
-from preceptor.prove.labelled import Labelled
+from preceptor.prove.labelled import Labelled, answer_matrix
 from preceptor.prove.measuring import Measuring, by_field
-from preceptor.prove.one_against_rest import measure_classes, rates, said_matrix
+from preceptor.prove.one_against_rest import measure_classes, rates
 
 _SIDES = ("positive", "negative")
 
@@ -84,7 +84,7 @@ class PredictiveValues:
 
     def _measure(self, predictions: Predictions, cohort: Cohort) -> Finding:
         measuring = Measuring.of(predictions, self.resamples, self.level, self.seed)
-        labelled, said = Labelled.of(predictions), said_matrix(predictions)
+        labelled, said = Labelled.of(predictions), answer_matrix(predictions)
         if self.of is not None:
             labelled = replace(labelled, asked=(labelled.classes.index(self.of),))
 

@@ -107,7 +107,7 @@ class SurvivalAuc:
         return measuring.finding(
             "survival_auc",
             f"{definition}; the mean over {len(times)} time{'s' if len(times) != 1 else ''}",
-            average_of(statistics) if statistics else lambda counts: np.full(counts.shape[1], np.nan),
+            average_of(statistics),
             followed.rows,
             accelerated=False,
             trials=min(trials, default=None),

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Lt
 
 from preceptor.core.cohort import Cohort
 from preceptor.core.evidence import Finding, Predictions, Question
-from preceptor.maths.intervals import Statistic
+from preceptor.maths.intervals import Statistic, undefined
 from preceptor.maths.survival_curves import kaplan_meier
 from preceptor.maths.survival_measures import brier_statistic, trapezia
 from preceptor.prove.measuring import Measuring, by_field
@@ -81,7 +81,7 @@ class SurvivalBrier:
         if not len(times):
             why = "no curves are stored" if not len(followed.times) else "no time that anybody was followed to"
             return measuring.finding(
-                "survival_brier", definition, _undefined, notes=(*notes, why), higher_is_better=False, **shared
+                "survival_brier", definition, undefined, notes=(*notes, why), higher_is_better=False, **shared
             )
         model = [self._at(followed, followed.survival_at(time), time) for time in times]
         # One curve for everybody: of the training cases, or of the measured ones, which flatters it.
@@ -160,7 +160,3 @@ def _share_explained(ours: Statistic, theirs: Statistic) -> Statistic:
         return 1 - np.divide(left, all_there_is, out=np.full(left.shape, np.nan), where=all_there_is > 0)
 
     return share
-
-
-def _undefined(counts: np.ndarray) -> np.ndarray:
-    return np.full(counts.shape[1], np.nan)

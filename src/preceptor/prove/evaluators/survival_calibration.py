@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Lt
 
 from preceptor.core.cohort import Cohort
 from preceptor.core.evidence import Finding, Predictions, Question
-from preceptor.maths.intervals import Statistic, bootstrap, ratio_statistic
+from preceptor.maths.intervals import Statistic, bootstrap, ratio_statistic, undefined
 from preceptor.maths.survival_measures import observed_risk_statistic
 from preceptor.prove.measuring import Measuring, by_field
 from preceptor.prove.survival import Followed
@@ -86,7 +86,7 @@ class SurvivalCalibration:
             return measuring.finding(
                 "survival_calibration",
                 definition,
-                lambda counts: np.full(counts.shape[1], np.nan),
+                undefined,
                 followed.rows,
                 accelerated=False,
                 notes=(*followed.notes, *followed.beyond(asked), why),

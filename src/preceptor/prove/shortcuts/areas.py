@@ -35,8 +35,6 @@ def mean_area(
         NaN where no code has a pair.
     """
     wanted = paired_codes(codes, scores.shape[1], stratum) if wanted is None else wanted
-    if not wanted:
-        return lambda counts: np.full(counts.shape[1], np.nan)
     return average_of(
         [
             stratified_auroc_statistic((codes == code).astype(float), scores[:, code], stratum, resamples)
