@@ -17,9 +17,8 @@ class Gamma:
     """Raises the values, scaled to 0..1 between the image's own lowest and highest, to a power, and scales them back.
 
     Args:
-        lowest, highest: Of the power. Its logarithm is drawn evenly between theirs, so that brightening by some
-            amount is as
-            likely as darkening by the same.
+        lowest, highest: Of the power. Its logarithm is drawn evenly between theirs, so that brightening by some amount is
+            as likely as darkening by the same.
         chance: How often it happens.
 
     Returns:
