@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from preceptor.core.cohort import Sample
 from preceptor.core.errors import BundleError, PrepareError
 from preceptor.core.image import Image
 from preceptor.core.slots import build
+from preceptor.deliver.bundle import Bundle
 from preceptor.deliver.segmenting import bundle_segmenter
 from preceptor.intake.read import read_image
 from preceptor.prepare.compose import prepare_sample
@@ -42,6 +45,27 @@ def test_what_the_model_refuses_is_refused_by_the_step(blobs):
     with pytest.raises(PrepareError) as told:
         mark(Image(np.zeros((1, 16, 14), np.float32), np.eye(4)))
     assert told.value.problem.code == "segmenter_refused" and "axes of space" in told.value.problem.what
+
+
+def test_a_mask_that_comes_with_a_refusal_is_not_used(blobs, monkeypatch):
+    """A model may answer and say in the same breath that the answer is not to be relied on."""
+    path, image = blobs
+
+    def doubted(bundle, sample, device):
+        mask = Image(np.ones((1, *image.shape), np.int8), image.affine_mm, is_label=True)
+        return SimpleNamespace(accepted=False, reasons=["it is blurred"], mask=mask)
+
+    monkeypatch.setattr("preceptor.deliver.predicting.predict_sample", doubted)
+    with pytest.raises(PrepareError, match="it is blurred"):
+        bundle_segmenter(path)(image)
+
+
+def test_a_segmentation_of_several_views_is_refused(blobs, monkeypatch):
+    bundle = Bundle.open(blobs[0])
+    two = SimpleNamespace(question=bundle.question, views=("t1", "t2"))
+    monkeypatch.setattr(Bundle, "open", lambda path: two)
+    with pytest.raises(BundleError, match="no segmentation of one view"):
+        bundle_segmenter(blobs[0])
 
 
 def test_a_model_that_segments_nothing_is_refused(tmp_path):

@@ -71,6 +71,24 @@ def test_tiles_are_asked_as_in_training_and_what_is_refused_leaves_a_gap(slide, 
     assert told["refused"] == answer.refused and told["bundle"] == "d1" and "Doe" not in json.dumps(told)
 
 
+@pytest.mark.parametrize(("cohort", "by"), [(None, "saturation"), ({"folder": {"image": "*.png"}}, "grey")])
+def test_tissue_is_told_from_glass_as_in_training(slide, answering, tmp_path, monkeypatch, cohort, by):
+    told = []
+    found = module.find_tissue
+    monkeypatch.setattr(module, "find_tissue", lambda slide, by: told.append(by) or found(slide, by))
+    predict_slide(_bundle(cohort), slide, tmp_path / "out", tiling=Tiling(64.0, 1.0))
+    assert told == [by]
+
+
+def test_the_overview_shows_the_map_over_the_slides_tissue(slide, answering, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(module, "write_overview", lambda *given: drawn.append(given))
+    answer = predict_slide(_bundle(), slide, tmp_path / "out")
+    ((path, shown, tissue, values, _, words),) = drawn
+    assert path == tmp_path / "out/overview.png" and shown is slide and 0 < tissue.share < 1
+    assert values is answer.heat_map and words == "probability of tumour"
+
+
 def test_a_slide_whose_every_tile_is_refused_has_no_score(slide, answering, tmp_path, monkeypatch):
     monkeypatch.setattr(
         module, "answer_opened", lambda bundle, sample, device: Prediction("a", bundle.question, accepted=False)

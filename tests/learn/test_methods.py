@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from preceptor.core.batch import Batch, Index
+from preceptor.core.batch import Batch, EpochEnd, Index
 from preceptor.core.errors import BundleError, RecipeError
 from preceptor.core.plugins import Inputs
 from preceptor.core.slots import build, names, plugin
@@ -322,3 +322,23 @@ def test_an_extractor_leaves_the_network_itself_in_training(tmp_path):
     assert not network.encoder[0].training
     assert network.heads.training
     assert {key.split(".")[0] for key, p in network.named_parameters() if p.requires_grad} == {"heads"}
+
+
+# ---------------------------------------------------------------- good enough
+
+
+@pytest.mark.parametrize(
+    ("higher", "scores", "goes_on"),
+    [(True, [None, 0.89, 0.9], [True, True, False]), (False, [None, 0.91, 0.9, 0.2], [True, True, False, False])],
+)
+def test_a_training_ends_once_its_score_is_as_good_as_asked(higher, scores, goes_on):
+    method = build("methods", {"good_enough": {"score": 0.9}})
+    ends = [EpochEnd(epoch, score, higher, score, {}) for epoch, score in enumerate(scores)]
+    assert [method.after_epoch(end) is None for end in ends] == goes_on
+    assert method.after_epoch(ends[-1]).stop
+
+
+def test_without_tune_cases_there_is_no_score_to_be_good_enough():
+    with pytest.raises(RecipeError) as caught:
+        build("methods", {"good_enough": {"score": 0.9}}).setup(nn.Linear(1, 1), cohort_of("site", ["A"], ["train"]))
+    assert caught.value.problem.code == "good_enough_blind"
