@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -119,6 +121,45 @@ def test_memory_has_a_limit(folder, monkeypatch):
     reader(monkeypatch, f"{limit}; door.answer_requests()")
     assert refused(folder, "large.tif") == "memory_limit"
     assert read_apart(folder, "a.png").shape == (8, 9)  # by the same process
+
+
+def test_no_process_asks_for_more_memory_than_the_one_that_started_it_may(tmp_path):
+    """The video inside a DICOM file is decoded by a child of the door's, and slices by one of their own."""
+    for limited, most in ((2**31, 2**31), (None, 16 * 2**30)):
+        code = "import resource, sys\n"
+        code += f"resource.setrlimit(resource.RLIMIT_AS, ({limited}, {limited}))\n" if limited else ""
+        code += "from preceptor.intake import decoding\ndecoding.requests = lambda: []\ndecoding.answer_requests()\n"
+        code += "sys.stderr.write(str(resource.getrlimit(resource.RLIMIT_AS)))"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+        soft, hard = map(int, re.findall(r"\d+", told))
+        assert 0 < soft == hard <= most
+
+
+def test_a_file_of_two_kinds_is_read_apart_if_one_of_them_needs_a_decoder(folder, monkeypatch):
+    """The 128 bytes before a DICOM file's mark are anybody's: those of an archive open no other way in."""
+    path = folder / "planes" / "0001"
+    content = path.read_bytes()
+    path.write_bytes(b"PK\x03\x04".ljust(128, b"\0") + content[128:])
+    reader(monkeypatch, "import os; os.abort()")
+    assert refused(folder, "planes/0001") == "reader_ended"
+
+
+def test_a_file_that_was_written_anew_is_decoded_anew(tmp_path):
+    from pydicom import dcmread
+    from pydicom.uid import RLELossless
+
+    rng = np.random.default_rng(1)
+    kept = []
+    for number in range(2):
+        stored = rng.integers(0, 99, (6, 5, 1)).astype(np.uint16)
+        write_planes(tmp_path / str(number), stored, np.diag([-1.0, -1, 2, 1]))
+        dataset = dcmread(next((tmp_path / str(number)).iterdir()))
+        kept.append(dataset.pixel_array.copy())
+        dataset.compress(RLELossless)
+        dataset.save_as(tmp_path / "a.dcm")
+        os.utime(tmp_path / "a.dcm", ns=(number, number))
+        np.testing.assert_array_equal(decoding.decode_apart(tmp_path / "a.dcm", None, "pydicom"), kept[-1])
+    assert not np.array_equal(*kept)
 
 
 def test_addresses_do_not_cross(folder, monkeypatch):

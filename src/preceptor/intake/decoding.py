@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _SECONDS = 60  # a frame takes milliseconds; what takes longer hangs
+_MEMORY_BYTES = 16 * 2**30  # all frames of `limits.MAX_VOXELS` in 16 bits, compressed and not, several times
 
 #: What crosses back is numbers: an array of objects would be addresses, chosen by whoever wrote the file.
 _NUMBERS = "biuf"
@@ -152,6 +153,7 @@ def answer_requests() -> None:
     from pydicom import dcmread
     from pydicom.pixels import pixel_array
 
+    confine(_MEMORY_BYTES)
     warnings.simplefilter("ignore")
     output = output_alone()
     read: tuple[tuple[str, int, int], Dataset] | None = None
@@ -175,13 +177,20 @@ def is_apart() -> bool:
 
 
 def confine(memory_bytes: int) -> None:
-    """In a reading process: set how much memory it may ask for, and end with it what it starts."""
+    """In a reading process: set how much memory it may ask for, and end with it what it starts.
+
+    Args:
+        memory_bytes: At most; less where the machine, or the process that started this one, has less.
+    """
     global _is_apart
     _is_apart = True
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        inherited = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = min(memory_bytes, machine, *([] if inherited == resource.RLIM_INFINITY else [inherited]))
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def output_alone() -> IO[bytes]:

@@ -110,7 +110,7 @@ def answer_requests() -> None:
     """What the child runs: one image after another."""
     import warnings
 
-    confine(min(MEMORY_BYTES, _machine_bytes()))
+    confine(MEMORY_BYTES)
     warnings.simplefilter("ignore")
     output = output_alone()
     for request in requests():
@@ -125,11 +125,6 @@ def answer_requests() -> None:
             send(output, json.dumps({"error": f"unforeseen {type(error).__name__}"}).encode())
         else:
             send_answer(output, facts, array)
-
-
-def _machine_bytes() -> int:
-    """Memory of the machine, where the system tells."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else MEMORY_BYTES
 
 
 def _read(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
