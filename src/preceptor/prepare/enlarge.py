@@ -21,7 +21,7 @@ from preceptor.core.plugins import Task, Transform
 from preceptor.intake.labels import smallest_integer
 from preceptor.intake.write import write_image
 
-from .examples import generator, number_of
+from .decided import generator, number_of
 from .patches import UNLABELLED
 from .store import Store
 from .vary import vary

@@ -76,14 +76,12 @@ class Gathered:
 
     Args:
         told: Of each example, as the loader planned it.
-        rows: Of each example: its row of the index.
         places: Of each example: its points and boxes, moved.
         cuts: Of each example and each of its grids.
         packed: ``(bytes,)`` uint8: the memory that the cuts lie in.
     """
 
     told: Sequence[Told]
-    rows: Sequence[int]
     places: Sequence[Mapping[tuple[str, str], Tensor]]
     cuts: Sequence[Sequence[Cut]]
     packed: Tensor

@@ -50,7 +50,7 @@ class OnDevice:
             for each in decided
         ]
         places = [self.examples.places(each, known) for each, known in zip(told, decided, strict=True)]
-        return Gathered(told, [each.row for each in decided], places, cuts, cutter.cut(shared=shared))
+        return Gathered(told, places, cuts, cutter.cut(shared=shared))
 
     def vary(self, gathered: Gathered) -> Batch:
         """Make a batch of what was cut out, on the device."""

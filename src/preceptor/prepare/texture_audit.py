@@ -30,7 +30,7 @@ from preceptor.maths.texture import grain, texture_features
 from preceptor.recipe.resolve import Recipe
 
 from .compose import prepare_sample
-from .examples import generator, number_of
+from .decided import generator, number_of
 from .store import encoded
 from .vary import vary
 
