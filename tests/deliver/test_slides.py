@@ -71,6 +71,12 @@ def test_tiles_are_asked_as_in_training_and_what_is_refused_leaves_a_gap(slide, 
     assert told["refused"] == answer.refused and told["bundle"] == "d1" and "Doe" not in json.dumps(told)
 
 
+def test_the_class_need_not_be_named_where_there_is_one(slide, answering, tmp_path):
+    bundle = _bundle(task="multi_label", classes=("healthy",), exclusive=False)
+    answer = predict_slide(bundle, slide, tmp_path / "out")
+    assert answer.label == "healthy" and np.nanmin(answer.probability) == 0.1
+
+
 @pytest.mark.parametrize(("cohort", "by"), [(None, "saturation"), ({"folder": {"image": "*.png"}}, "grey")])
 def test_tissue_is_told_from_glass_as_in_training(slide, answering, tmp_path, monkeypatch, cohort, by):
     told = []

@@ -36,6 +36,7 @@ def on_device(stored, augment, **settings):
     with accelerator() as device:
         for batch in loader(stored, augment, augment_on=device, **settings).epoch(3):
             parts = {name: dict(getattr(batch, name)) for name in ("images", "targets", "masks", "present")}
+            parts["index"] = {"rows": batch.rows}
             yield batch.keys, {kind: {k: brought_back(v) for k, v in each.items()} for kind, each in parts.items()}
 
 
@@ -52,7 +53,7 @@ def test_the_batches_are_those_of_the_processor(stored, augment, settings):
     moved = list(on_device(stored, augment, **settings))
     assert len(usual) == len(moved) == 2
     for batch, (keys, parts) in zip(usual, moved, strict=True):
-        assert batch.keys == keys
+        assert batch.keys == keys and torch.equal(batch.rows, parts["index"]["rows"])
         for view, image in batch.images.items():
             assert torch.equal(batch.present[view], parts["present"][view])
             assert image.dtype == parts["images"][view].dtype

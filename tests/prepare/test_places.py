@@ -11,6 +11,7 @@ from preceptor.core.cohort import Case, Cohort
 from preceptor.core.slots import build
 from preceptor.prepare.loader import Loader
 from preceptor.prepare.store import prepare
+from tests.contracts.accelerator import accelerator, brought_back
 
 from .cases import Finding
 
@@ -75,6 +76,17 @@ def test_the_same_places_whoever_computes_them_and_again_from_the_disk(cohort):
     for key in here:
         for one, other in zip(here[key], there[key], strict=True):
             assert torch.equal(one.nan_to_num(nan=-7), other.nan_to_num(nan=-7))
+
+
+def test_places_move_with_what_the_device_varies(cohort):
+    settings = {"augment": [{"affine": {}}], "patch": (16, 16)}
+    usual = seen(batches(cohort, **settings))
+    with accelerator() as device:
+        there = seen(batches(cohort, augment_on=device, **settings))
+    assert there["a"][1].isfinite().any()
+    for key, (_, *places) in usual.items():
+        for one, other in zip(places, there[key][1:], strict=True):
+            assert torch.equal(one.nan_to_num(nan=-7), brought_back(other).nan_to_num(nan=-7))
 
 
 def test_places_of_hidden_labels_are_unknown(cohort):
