@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,9 @@ def test_cohort_is_built_checked_and_split(study, tmp_path, capsys):
     )
     assert {case.role for case in Cohort.read(dealt)} == {"train", "test"}
     assert main(["cohort", "split", str(built), "-o", str(dealt)]) == 2, "nothing is overwritten"
+    assert main(["cohort", "build", str(study / "data"), "-o", str(built)]) == 2
+    assert main(["cohort", "build", str(study / "data"), "-o", str(tmp_path / "sheet.xlsx")]) == 2
+    assert not (tmp_path / "sheet.xlsx").exists()
     capsys.readouterr()
     assert main(["cohort", "split", str(built), "-o", str(tmp_path / "x.parquet"), "--train", "0.9"]) == 2
     assert "add up to 1.2" in capsys.readouterr().err
@@ -193,6 +197,10 @@ def test_doctor_tells_what_is_here_and_how_to_get_what_is_not(capsys):
     assert set(found) == {"machine", "devices", "versions", "extras"}
     assert found["versions"]["torch"][0].isdigit()
     assert all("installed" in state or "pip install 'preceptor[" in state for state in found["extras"].values())
+    offered = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    assert set(found["extras"]) == set(offered) - {"dev", "docs", "peers"}
 
 
 def test_new_plugin_writes_two_files(tmp_path, capsys):

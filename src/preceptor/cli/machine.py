@@ -15,6 +15,8 @@ EXTRAS = {
     "export": (("onnx", "onnxscript", "onnxruntime"), "ONNX export"),
     "pathology": (("tiffslide", "openslide", "imagecodecs"), "whole slides"),
     "ocr": (("rapidocr", "onnxruntime"), "text burned into pixels"),
+    "video": (("av",), "videos read, cleaned of the patient, and stored"),
+    "dicom": (("highdicom",), "segmentations written as DICOM"),
     "track": (("tensorboard",), "run --track tensorboard"),
     "mlflow": (("mlflow",), "run --track mlflow"),
     "jpeg-gpl": (("libjpeg",), "12-bit lossy JPEG in DICOM (GPL-3.0)"),
