@@ -221,6 +221,21 @@ def test_a_clip_that_comes_back_changed_is_refused(tmp_path, monkeypatch):
     assert caught.value.problem.code == "clip_changed"
 
 
+def test_a_clip_whose_frames_come_at_other_times_is_refused(tmp_path, monkeypatch):
+    write_gif(tmp_path / "a.gif")
+    original = cleaning.without_words
+
+    def hurried(content):
+        made, removed = original(content)
+        at = made.index(b"\x21\xf9\x04") + 4
+        return made[:at] + b"\x63\0" + made[at + 2 :], removed
+
+    monkeypatch.setattr(cleaning, "without_words", hurried)
+    with pytest.raises(PrepareError) as caught:
+        clean_clip(tmp_path / "a.gif", "gif", tmp_path / "b.gif")
+    assert caught.value.problem.code == "clip_changed"
+
+
 def test_damaged_clips_and_other_containers_and_codecs_are_refused_by_name(tmp_path, monkeypatch):
     write_film(tmp_path / "a.mp4", "mp4", "libx264")
     whole = (tmp_path / "a.mp4").read_bytes()

@@ -11,6 +11,7 @@ import nibabel
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from preceptor.core.errors import CohortError, PreceptorError, RecipeError
 from preceptor.intake.deidentify.folder import deidentify_folder
@@ -200,6 +201,24 @@ def test_damaged_bytes_end_in_one_error_without_a_value():
             refused += 1
             assert not any(value.lower() in str(error).lower() for value in KNOWN.values())
     assert 40 < refused < 400
+
+
+def test_a_deflated_file_is_refused_before_it_fills_the_memory():
+    from preceptor.intake.deidentify.dicom import clean_dicom
+
+    dataset = dcmread(io.BytesIO(image(1)))
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    key, codes = Key(b"a key of sufficient length"), []
+    for pixels in (32, 64 * 2**20):
+        dataset.PixelData = bytes(pixels)
+        out = io.BytesIO()
+        dataset.save_as(out, enforce_file_format=True)
+        try:
+            assert dcmread(io.BytesIO(clean_dicom(out.getvalue(), Settings(), key).content)).PixelData == bytes(32)
+            codes.append("cleaned")
+        except PreceptorError as error:
+            codes.append(error.problem.code)
+    assert codes == ["cleaned", "decompression_bomb"]
 
 
 @pytest.mark.slow

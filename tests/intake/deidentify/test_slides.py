@@ -202,6 +202,20 @@ def test_what_is_no_level_goes_however_it_is_stored(shape, more, is_tiled, tmp_p
     assert glass.tobytes()[:64] not in (tmp_path / "b.tif").read_bytes()
 
 
+def test_a_label_in_the_thumbnails_place_and_shape_goes(tmp_path):
+    """Aperio marks its label as a reduced picture and its thumbnail not; no word says which is which here."""
+    levels = pyramid()
+    for reduced in (0, 1):
+        with tifffile.TiffWriter(tmp_path / "a.svs") as file:
+            about = {"photometric": "rgb", "metadata": None, "description": "Aperio Image Library v11.2.1"}
+            file.write(levels[0], tile=(64, 64), **about)
+            file.write(levels[2], subfiletype=reduced, **about)
+            file.write(levels[1], tile=(64, 64), **about)
+        assert has_label(tmp_path / "a.svs") == bool(reduced)
+        clean_slide(tmp_path / "a.svs", tmp_path / "b.svs")
+        assert len(pictures(tmp_path / "b.svs")) == 3 - reduced
+
+
 def test_words_in_the_room_of_numbers_go(tmp_path):
     """Behind a short value in its entry, and as a list of numbers where one is meant."""
     path = tmp_path / "a.tif"
