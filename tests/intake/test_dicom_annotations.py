@@ -100,6 +100,34 @@ def test_a_mask_of_another_grid_is_no_segment_of_this_series(series, tmp_path):
         read_segments(tmp_path / "seg.dcm", other)
 
 
+@pytest.mark.parametrize("change", ["between two slices", "to the side", "askew", "nothing"])
+def test_frames_on_no_common_grid_are_refused_not_rounded(series, tmp_path, change):
+    """Without its image a segmentation is on the grid of its own frames, if there is one."""
+    pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
+    from pydicom import Dataset, dcmread
+
+    folder, image = series
+    write_segmentation(tmp_path / "seg.dcm", annotated(image), folder)
+    made = dcmread(tmp_path / "seg.dcm")
+    frame = made.PerFrameFunctionalGroupsSequence[1]
+    place = frame.PlanePositionSequence[0]
+    if change == "askew":
+        shared = made.SharedFunctionalGroupsSequence[0].pop("PlaneOrientationSequence").value
+        for number, each in enumerate(made.PerFrameFunctionalGroupsSequence):
+            own = Dataset()
+            own.ImageOrientationPatient = list(shared[0].ImageOrientationPatient) if number != 1 else [1, 0, 0, 0, 1, 0]
+            each.PlaneOrientationSequence = [own]
+    step_mm = {"between two slices": (0, 0, 0.8), "to the side": (0.3, 0, 0)}.get(change, (0, 0, 0))
+    place.ImagePositionPatient = [at + by for at, by in zip(place.ImagePositionPatient, step_mm, strict=True)]
+    made.save_as(tmp_path / "seg.dcm")
+    if change == "nothing":
+        assert read_segments(tmp_path / "seg.dcm").arrays["mark"].sum() == 1
+        return
+    with pytest.raises(PrepareError) as refused:
+        read_segments(tmp_path / "seg.dcm")
+    assert refused.value.problem.code == "grid_differs"
+
+
 def structures(path, image, contours):
     """A structure set of one structure: ``[(kind, voxels)]``."""
     from pydicom import Dataset
