@@ -122,3 +122,19 @@ def test_threshold_of_few_images_is_estimated_and_not_blinded_by_an_odd_one():
     assert np.mean(refused) <= 0.02
     assert np.mean(limits["odd"]) <= 1.2 * np.mean(limits["plain"])
     assert reference.threshold([1.0, 1.0, 4.0]) >= 1.25 * 4
+
+
+@pytest.mark.parametrize(("heavy", "most"), [(False, 0.012), (True, 0.03)])
+def test_limits_of_few_images_refuse_about_what_was_asked_and_are_not_moved_by_an_odd_one(heavy, most):
+    """Four aspects, 12 held-out images, one in a hundred to be refused."""
+    refused, moved = [], []
+    for seed in range(150):
+        generator = np.random.default_rng(seed)
+        spread = generator.standard_t(5, (312, 4)) if heavy else generator.normal(size=(312, 4))
+        held_out, new = np.split(np.exp(0.25 * spread), [12])
+        limits = reference.limits([reference.Distance(*each) for each in held_out], 0.01)
+        refused.append((new > limits).any(1).mean())
+        held_out[0] *= 1e6
+        moved.append(np.divide(reference.limits([reference.Distance(*each) for each in held_out], 0.01), limits).mean())
+    assert 0.005 < np.mean(refused) < most
+    assert np.mean(moved) < 1.25

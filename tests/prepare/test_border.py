@@ -48,3 +48,32 @@ def test_grey_values_that_say_nothing_leave_the_mask():
     assert dice(settled(np.ones(rough.shape), rough, SPACING), rough) > 0.99
     thin = ball((1.5, 1.5, 1.5))
     assert settled(values, thin, SPACING) is thin, "nothing of it is deep enough to learn from"
+
+
+def test_a_strong_bias_field_is_not_taken_for_a_border():
+    true, rough = ball((14, 11, 13)), ball((12.5, 12.5, 12.8))
+    field = np.exp(0.6 * np.linspace(-1, 1, 40)).reshape(-1, 1, 1)
+    values = np.where(true, 1.0, 0.5) * field + np.random.default_rng(0).normal(0, 0.1, true.shape)
+    assert dice(settled(values, rough, SPACING), true) > 0.975
+
+
+def test_what_is_deep_stays():
+    """A dark tract runs through the structure."""
+    rough = ball((13, 13, 13), (60, 44, 44))
+    values = np.where(rough, 1.0, 0.2) + np.random.default_rng(3).normal(0, 0.05, rough.shape)
+    values[:, 20:24, 15:22] = 0.2
+    values[40:, 18:28, 24:32] = 1.0
+    deep_mm = ndimage.distance_transform_edt(rough, sampling=SPACING)
+    assert settled(values, rough, SPACING)[deep_mm > 6].all()
+
+
+def test_what_is_far_is_not_reached():
+    """Half of the rim is dark, and a bright tract leads away from the structure: the atlas is off by 12 mm at most."""
+    rough = ball((13, 13, 13), (60, 44, 44))
+    deep_mm = ndimage.distance_transform_edt(rough, sampling=SPACING)
+    far_mm = ndimage.distance_transform_edt(~rough, sampling=SPACING)
+    bright = (deep_mm > 6) | (rough & (np.arange(60) > 29)[:, None, None])
+    bright[40:, 16:28, 16:28] = True
+    values = np.where(bright, 1.0, 0.2) + np.random.default_rng(3).normal(0, 0.05, rough.shape)
+    found = settled(values, rough, SPACING)
+    assert found[(far_mm > 6) & (far_mm < 12) & bright].all() and not found[far_mm >= 12].any()
