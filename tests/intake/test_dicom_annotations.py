@@ -112,10 +112,11 @@ def test_frames_on_no_common_grid_are_refused_not_rounded(series, tmp_path, chan
     frame = made.PerFrameFunctionalGroupsSequence[1]
     place = frame.PlanePositionSequence[0]
     if change == "askew":
-        shared = made.SharedFunctionalGroupsSequence[0].pop("PlaneOrientationSequence").value
+        straight = list(made.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient)
+        del made.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
         for number, each in enumerate(made.PerFrameFunctionalGroupsSequence):
             own = Dataset()
-            own.ImageOrientationPatient = list(shared[0].ImageOrientationPatient) if number != 1 else [1, 0, 0, 0, 1, 0]
+            own.ImageOrientationPatient = straight if number != 1 else [1, 0, 0, 0, 1, 0]
             each.PlaneOrientationSequence = [own]
     step_mm = {"between two slices": (0, 0, 0.8), "to the side": (0.3, 0, 0)}.get(change, (0, 0, 0))
     place.ImagePositionPatient = [at + by for at, by in zip(place.ImagePositionPatient, step_mm, strict=True)]
