@@ -14,7 +14,7 @@ from .errors import CohortError
 from .files import write_aside
 from .image import Image
 from .parquet import read_parquet
-from .plain import is_missing
+from .plain import as_text, is_missing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +176,7 @@ class Cohort:
         Values count as text and missing ones not at all, so that a cohort written and read again is the same.
         """
         rows = [
-            {column: _text(value) for column, value in _row(case).items() if not is_missing(value)}
+            {column: as_text(value) for column, value in _row(case).items() if not is_missing(value)}
             for case in sorted(self.cases, key=lambda case: case.key)
         ]
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
@@ -305,11 +305,6 @@ def _row(case: Case) -> dict[str, Any]:
         for name, value in getattr(case, attribute).items():
             row[f"{prefix}:{name}"] = json.dumps(value) if prefix in _PLACES else value
     return row | dict(case.fields)
-
-
-def _text(value: Any) -> str:
-    """A table turns 1 into 1.0 as soon as another row has no value there."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _case(row: dict[str, Any]) -> Case:

@@ -1,4 +1,4 @@
-"""Plain values: what counts as missing, and numbers as JSON has them."""
+"""Plain values: what counts as missing, whole numbers as text, and numbers as JSON has them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Any
 def is_missing(value: Any) -> bool:
     """Whether a table holds nothing there: None, or the NaN that tables keep in its place. An empty text is a value."""
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def as_text(value: Any) -> str:
+    """A value as text, whole numbers without decimals: a table turns 1 into 1.0 as soon as another row is empty."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def finite(value: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preceptor.core.errors import CohortError
 from preceptor.core.parquet import read_parquet
+from preceptor.core.plain import as_text, is_missing
 
 if TYPE_CHECKING:
     import pandas
@@ -76,11 +76,9 @@ def require_columns(table: pandas.DataFrame, wanted: Iterable[str], where: str) 
 
 def plain(value: Any) -> Any:
     """A cell as plain data: None where it is missing, Python numbers, text for the rest."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, float) and math.isnan(value):
+    if is_missing(value):
         return None
     if isinstance(value, (bool, int, float, str)):
         return value
@@ -92,8 +90,4 @@ def same(value: Any, wanted: Any) -> bool:
     value, wanted = plain(value), plain(wanted)
     if value is None or wanted is None:
         return value is None and wanted is None
-    return value == wanted or _text(value) == _text(wanted)
-
-
-def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return value == wanted or as_text(value) == as_text(wanted)

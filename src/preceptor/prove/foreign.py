@@ -10,6 +10,7 @@ import pandas
 
 from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions, Question
+from preceptor.core.plain import as_text
 from preceptor.intake.sheet import open_table
 
 from .places import labels_of
@@ -148,7 +149,7 @@ def _completed(table: pandas.DataFrame, question: Question) -> pandas.DataFrame:
 
 def _class_name(value: object, classes: tuple[str, ...]) -> str | None:
     """A class by its name, or by its number where no class has that name."""
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    text = as_text(value)
     if text in classes:
         return text
     return classes[int(text)] if text.isdigit() and int(text) < len(classes) else None
