@@ -15,8 +15,9 @@ from preceptor.core.files import write_aside
 from preceptor.core.plugins import Task
 from preceptor.core.slots import build
 
+from .copies.duplicates import merge_duplicates
 from .split import split
-from .survey import merge_duplicates, name, survey
+from .survey import name, survey
 
 
 class Checked(NamedTuple):

@@ -11,7 +11,9 @@ from preceptor.core.errors import CohortError
 from preceptor.core.plugins import Dataset
 from preceptor.core.slots import build
 
+from .description import read_description
 from .naming import data_absent, long_keys
+from .sheet import RESERVED, read_sheet
 
 _IMAGES = (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".dcm")
 _PATIENT_COLUMNS = ("patient", "patient_id", "patientid", "subject", "subject_id", "participant_id")
@@ -69,7 +71,7 @@ def _layout_of_file(source: Path) -> tuple[str, dict[str, Any]]:
     if source.suffix == ".npz":
         return "medmnist", {"file": source.name}
     if source.suffix == ".json":
-        return ("decathlon", {"file": source.name}) if "training" in _description(source) else ("nnunet_raw", {})
+        return ("decathlon", {"file": source.name}) if "training" in read_description(source) else ("nnunet_raw", {})
     if source.name.lower().endswith(_IMAGES):
         return "folder", {"image": source.name}
     raise CohortError(
@@ -124,16 +126,8 @@ def _is_dicom(folder: Path, ending: str) -> bool:
     return False
 
 
-def _description(path: Path) -> dict[str, Any]:
-    from .description import read_description
-
-    return read_description(path)
-
-
 def _columns(source: Path) -> dict[str, Any]:
     """Which columns of a table are images, masks, the patient: those that are called so."""
-    from .sheet import RESERVED, read_sheet
-
     table = read_sheet(source)
     names = {str(column).lower(): str(column) for column in table.columns}
     paths = {}

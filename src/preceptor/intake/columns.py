@@ -23,8 +23,8 @@ _DATES = ("%Y%m%d", "%d.%m.%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y")
 
 def number_of(value: Any) -> float | None:
     """A value as a number; None where it is none, is missing, or is not finite."""
-    if is_missing(value) or isinstance(value, bool):
-        return None if is_missing(value) else float(value)
+    if is_missing(value):
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -13,13 +13,11 @@ from preceptor.core.errors import PreceptorError, PrepareError, Problem
 from preceptor.core.plugins import Check, Task
 
 from .case import open_case
-from .copies.duplicates import Pair, merge_duplicates
+from .copies.duplicates import Pair
 from .stored_facts import FactStore
 
 #: Facts of more cases than this go to disk.
 IN_MEMORY = 5000
-
-__all__ = ["Survey", "check_sample", "merge_duplicates", "survey"]
 
 
 @dataclass(frozen=True)

@@ -36,14 +36,6 @@ that takes several takes a list of these; one alone may stand without brackets.
 """
 
 
-_ABSENT = {
-    "study": "the file's name",
-    "split": "roles of the data set",
-    "checks": "every check",
-    "train": "its defaults",
-}
-
-
 def reference() -> str:
     """The page as Markdown."""
     parts = [_INTRODUCTION, "## Sections\n", _table(["section", "holds", "without it", "decides"], _sections())]

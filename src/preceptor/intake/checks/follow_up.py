@@ -10,6 +10,7 @@ from annotated_types import Ge
 
 from preceptor.core.cohort import Case, Cohort, Sample
 from preceptor.core.errors import CohortError, Problem
+from preceptor.core.plain import is_missing
 from preceptor.core.plugins import Task
 
 
@@ -135,8 +136,6 @@ def _halves(cohort: Cohort, task: Task, known: Mapping[str, np.ndarray]) -> list
 
 
 def _filled(case: Case) -> list[str]:
-    from preceptor.core.plain import is_missing
-
     return [name for name, value in {**case.fields, **case.labels}.items() if not is_missing(value)]
 
 

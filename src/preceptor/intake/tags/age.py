@@ -20,8 +20,8 @@ class Age:
     Args:
         years: None where it is not known.
         source: ``tag`` or ``dates``; empty where there is none.
-        findings: ``age_short`` (a digit is missing), ``age_zero`` (zero years that nothing confirms),
-            ``age_disagrees`` (more than a year from what the dates say).
+        findings: ``age_damaged`` (the tag is no age), ``age_short`` (a digit is missing), ``age_zero`` (zero years that
+            nothing confirms), ``age_disagrees`` (more than a year from what the dates say).
     """
 
     years: float | None
@@ -72,15 +72,10 @@ def age_at_study(text: str, born: datetime.date | None, at: datetime.date | None
         findings.append("age_short")
     if years == 0 and (exact is None or exact >= 1):
         years, findings = None, [*findings, "age_zero"]
-        if exact is None:
-            return Age(None, "", tuple(findings))
+    if years is None and born and at and exact is not None:
+        return Age(float(completed_years(born, at)), "dates", tuple(findings))
     if years is None:
-        known = born is not None and at is not None and exact is not None
-        return Age(
-            float(completed_years(born, at)) if known and born and at else None,
-            "dates" if known else "",
-            tuple(findings),
-        )
+        return Age(None, "", tuple(findings))
     if exact is not None and abs(exact - years) > 1:
         findings.append("age_disagrees")
     return Age(years, "tag", tuple(findings))

@@ -103,8 +103,8 @@ def time_of(text: str) -> TimeOfDay | None:
     if parts is None:
         raise ValueError("no time")
     hour, minute, second = (int(each or 0) for each in parts.groups()[:3])
-    notes = ["old_form"] if old and not found else []
-    if (hour, minute, second) == (23, 59, 60) or (second == 60 and minute < 60 and hour < 24):
+    notes = ["old_form"] if old else []
+    if second == 60:
         second, notes = 59, [*notes, "leap_second"]
     return TimeOfDay(datetime.time(hour, minute, second, _microseconds(parts[4])), tuple(notes))
 
