@@ -164,7 +164,7 @@ def test_cohort_is_built_checked_and_split(study, tmp_path, capsys):
     assert {case.role for case in Cohort.read(dealt)} == {"train", "test"}
     assert main(["cohort", "split", str(built), "-o", str(dealt)]) == 2, "nothing is overwritten"
     assert main(["cohort", "build", str(study / "data"), "-o", str(built)]) == 2
-    assert main(["cohort", "build", str(study / "data"), "-o", str(tmp_path / "sheet.xlsx")]) == 2
+    assert main(["cohort", "build", str(study / "data"), "-o", str(tmp_path / "sheet.xlsx")]) == 3
     assert not (tmp_path / "sheet.xlsx").exists()
     capsys.readouterr()
     assert main(["cohort", "split", str(built), "-o", str(tmp_path / "x.parquet"), "--train", "0.9"]) == 2

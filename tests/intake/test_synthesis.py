@@ -132,6 +132,21 @@ def test_the_command_line_draws_lists_and_explains(tmp_path, capsys):
     assert main(["synthesise"]) == 2
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--cases", "0"],
+        ["--burned-text", "1.5"],
+        ["--burned-text", "0.5", "--text-height-px", "20", "8"],
+        ["--burned-text", "0.5", "--text-contrast", "0.2", "2"],
+    ],
+)
+def test_an_order_that_nobody_can_mean_is_refused_before_anything_is_drawn(wrong, tmp_path, capsys):
+    assert main(["synthesise", "trivial", str(tmp_path / "study"), *wrong]) == 2
+    assert "expected: " in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+
+
 def test_settings_are_checked_and_every_fault_is_told():
     assert named_settings("phantoms", "trivial", ["noise=1"])["trivial"]["noise"] == 1.0
     with pytest.raises(RecipeError) as caught:

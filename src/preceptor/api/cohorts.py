@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.cohort import Cohort
-from ..core.errors import CohortError, Problem
+from ..core.errors import Problem
 from ..recipe.load import load_recipe
 
 if TYPE_CHECKING:
@@ -24,12 +24,16 @@ def build_cohort(source: str | Path, out: str | Path | None = None, *, unpack_to
         unpack_to: Folder for an archive's files, which the cohort needs from then on; new or empty.
 
     Raises:
-        CohortError: The data is absent or not recognised, an archive is damaged or unsafe, or it has no folder to go to.
+        CohortError: The data is absent or not recognised, an archive is damaged or unsafe, or it has no folder to go to;
+            or the table exists already, or is neither ``.parquet`` nor ``.csv``.
     """
     from ..intake.cohort import build_cohort as from_dataset
     from ..intake.cohort import detect_layout
+    from ..intake.tables import refuse_existing
     from ..intake.unpacking import is_archive, unpack_for_good
 
+    if out is not None:
+        refuse_existing(Path(out))
     place = Path(source)
     if is_archive(place):
         place = unpack_for_good(place, None if unpack_to is None else Path(unpack_to))
@@ -114,15 +118,18 @@ def split_cohort(
         source: A cohort file.
         settings: As a recipe's `split` section.
         seed: Of the split.
-        out: Where to write the cohort with its roles; over the source by default is refused.
+        out: ``.parquet`` or ``.csv`` to write the cohort with its roles to.
+
+    Raises:
+        CohortError: The cohort is absent or can't be dealt so, or the table exists already, or is neither ``.parquet`` nor
+            ``.csv``.
     """
     from ..intake.split import split
+    from ..intake.tables import refuse_existing
 
+    if out is not None:
+        refuse_existing(Path(out))
     cohort = split(Cohort.read(Path(source)), dict(settings), seed)
     if out is not None:
-        if Path(out).exists():
-            raise CohortError(
-                "the output exists already", where=Path(out).name, remedy="name another file", code="exists"
-            )
         cohort.write(Path(out))
     return cohort

@@ -134,11 +134,11 @@ def existing_folder(root: Path, folder: str) -> Path:
 
 
 def data_absent(named: str) -> CohortError:
-    """The error for data that a recipe names and that is not on this machine."""
+    """The error for data that is named, by a recipe or a command, and that is not on this machine."""
     return CohortError(
         "the data is not here",
         where=named,
-        expected="a path relative to the recipe's folder",
-        remedy="fetch the data, correct the path, or try the recipe with --rehearse",
+        expected="a file or folder that is there; what a recipe names is relative to the recipe's folder",
+        remedy="fetch the data or correct the path; a recipe runs without it as `preceptor run RECIPE --rehearse`",
         code="data_absent",
     )

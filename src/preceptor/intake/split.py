@@ -63,9 +63,10 @@ def split(cohort: Cohort, settings: Mapping[str, Any], seed: int) -> Cohort:
         return _cut_by_time(cohort, free, shares, str(settings["time"]))
     by = settings.get("by", "patient")
     if by not in ("patient", "image") and all(_value(case, by) is None for case in free):
+        known = ", ".join(sorted({name for case in cohort for name in (*case.labels, *case.fields)}))
         raise CohortError(
             f"no case has '{by}', by which the split is to be dealt",
-            expected=f"patient, image, or one of {', '.join(sorted({name for case in cohort for name in case.fields}))}",
+            expected=f"patient or image{f', or one of {known}' if known else ''}",
             code="by_absent",
         )
     units = _units(free, None if by in ("patient", "image") else by)

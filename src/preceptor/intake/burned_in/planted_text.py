@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.drawn import Drawn, Turn
+from preceptor.core.errors import RecipeError
 from preceptor.core.image import Image
 
 #: Made-up people: no record stands behind any of them.
@@ -39,11 +40,24 @@ class BurnedText:
         share: Share of the cases that carry one.
         height_px: Smallest and largest height of the letters, in pixels.
         contrast: Least and most difference to the grey values beneath, in units of the full range.
+
+    Raises:
+        RecipeError: The share or a contrast is none of 0 to 1, or a range is empty.
     """
 
     share: float
     height_px: tuple[int, int] = (8, 20)
     contrast: tuple[float, float] = (0.2, 1.0)
+
+    def __post_init__(self) -> None:
+        (low, high), (least, most) = self.height_px, self.contrast
+        if not (0 <= self.share <= 1 and 1 <= low <= high and 0 <= least <= most <= 1):
+            raise RecipeError(
+                "text can't be burned in so: share "
+                f"{self.share:g}, height {low:g} to {high:g} pixels, contrast {least:g} to {most:g}",
+                expected="a share in 0 to 1; heights of 1 pixel or more and contrasts in 0 to 1, the smaller first",
+                code="burned_text",
+            )
 
     def burn(self, drawn: Drawn, turn: Turn) -> Drawn:
         """A drawn case with a name in its images, or without, and the field ``burned_text`` that says which and where.

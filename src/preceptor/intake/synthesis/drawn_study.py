@@ -14,7 +14,7 @@ from typing import Any
 
 from preceptor.core.cohort import Case, Cohort
 from preceptor.core.drawn import Drawn, Turn
-from preceptor.core.errors import CohortError
+from preceptor.core.errors import CohortError, RecipeError
 from preceptor.core.files import write_aside
 from preceptor.core.plain import finite
 from preceptor.core.slots import build, parameters, plugin, spec
@@ -39,6 +39,9 @@ class Order:
         format: ``nifti``, ``png`` or ``dicom``.
         seed: Everything drawn follows from it.
         text: How names are burned into the pixels; None burns none.
+
+    Raises:
+        RecipeError: No case is asked for.
     """
 
     kind: str | Mapping[str, Any]
@@ -46,6 +49,10 @@ class Order:
     format: Format = "nifti"
     seed: int = 0
     text: BurnedText | None = None
+
+    def __post_init__(self) -> None:
+        if self.cases < 1:
+            raise RecipeError(f"{self.cases} cases can't be drawn", expected="one at least", code="no_cases")
 
     @property
     def record(self) -> dict[str, Any]:
