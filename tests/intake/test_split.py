@@ -174,6 +174,26 @@ def test_held_out_values_take_their_people_out_of_training():
         assert part.with_role("external") == made.with_role("external")
 
 
+def test_a_person_whom_two_roles_claim_is_external():
+    rows = [("a", 1, "south"), ("a", 2, "east"), ("b", 3, "east"), ("c", 4, "north"), ("d", 5, "north")]
+    asked = {"train": 0.5, "test": 0.5, "external": {"site": ["south"]}, "adapt": {"site": ["east"]}}
+    made = split(seen(*rows), asked, 0)
+    roles = {case.key: case.role for case in made}
+    assert roles.pop("c03") != roles.pop("c04") and roles == {"c00": "external", "c02": "adapt"}
+
+
+def test_a_column_that_may_hold_names_is_not_listed():
+    def told(values):
+        cohort = seen(*((f"p{number}", number, value) for number, value in enumerate(values)))
+        with pytest.raises(CohortError) as caught:
+            split(cohort, {"train": 0.5, "test": 0.5, "external": {"site": ["west"]}}, 0)
+        return caught.value.problem.expected
+
+    assert told(["north", "south"] * 3) == "one of north, south"
+    assert told(["Ann", "Bob", "Cyd", "Dan", "Eve", "Fay"]) == "one of that column's 6 values"
+    assert told(list("abcdefghijk") * 3) == "one of that column's 11 values"
+
+
 def test_given_roles_are_kept_or_refused():
     cases = (
         Case("a", {"image": "a"}, patient="1", role="train"),
@@ -201,6 +221,11 @@ def test_numbers_are_spread_by_their_quintiles():
     made = split(cohort, {"train": 0.5, "test": 0.5, "stratify": "age"}, 3)
     for low in range(0, 100, 20):
         assert sum(low <= case.fields["age"] < low + 20 for case in made.with_role("test")) == 10
+    # Dealt one by one as classes of their own, these would alternate between small and large.
+    values = [number + 0.5 for number in range(10, 50)] + [number * 100 + 50.5 for number in range(10, 70)]
+    cohort = Cohort(tuple(Case(f"c{i:03d}", {"image": "a"}, fields={"age": v}) for i, v in enumerate(values)), Path())
+    made = split(cohort, {"train": 0.5, "test": 0.5, "stratify": "age"}, 3)
+    assert sum(case.fields["age"] < 100 for case in made.with_role("test")) == 20
 
 
 # ------------------------------------------------------------------ by field and by time
@@ -236,6 +261,9 @@ def test_a_field_that_no_case_has_is_refused():
     with pytest.raises(CohortError) as caught:
         split(seen(("a", 1, "n"), ("b", 2, "s")), {"by": "sites", "train": 0.5, "test": 0.5}, 0)
     assert caught.value.problem.code == "by_absent" and "day, site" in caught.value.problem.expected
+    with pytest.raises(CohortError) as caught:
+        split(Cohort((Case("a", {}), Case("b", {})), Path()), {"by": "sites", "train": 0.5, "test": 0.5}, 0)
+    assert caught.value.problem.expected == "patient or image"
 
 
 def test_the_latest_are_tested_and_nobody_seen_before():

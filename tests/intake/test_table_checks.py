@@ -173,6 +173,9 @@ def test_groups_that_no_unit_parts_and_wide_columns():
     rng = np.random.default_rng(5)
     two = np.concatenate([rng.normal(170, 5, 30), rng.normal(170 * 4.6, 20, 30)])
     assert told("mixed_units", labelled("ill", [0] * 60, value=two.tolist())) == []
+    # Weeks and days are a factor of 7 apart: 7 times as much would lie among the others, but these are 4.5 times less.
+    apart = [38.0, 38.5, 39.0, *np.geomspace(100, 300, 57)]
+    assert told("mixed_units", labelled("ill", [0] * 60, value=apart)) == []
     wide = np.exp(rng.normal(4, 1.5, 60))
     assert told("mixed_units", labelled("ill", [0] * 60, value=wide.tolist())) == []
     one_giant = [*rng.normal(170, 5, 59), 1700.0]
