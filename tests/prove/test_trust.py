@@ -249,3 +249,60 @@ def test_removal_passes_only_what_chance_does_not(monkeypatch, better, of, passe
     assert check.passed is passed
     assert ("not judged" in check.sentence) == (passed is None)
     assert f"{better} of {of} cases" in check.sentence
+
+
+def checks_of(explainer, *networks):
+    """The checks of a map that was thought out, on two cases."""
+    report = trust_of(model_of(*networks), [sample(0), sample(1)], [], controls={"made": explainer})
+    return report["made"].checks
+
+
+def pattern(number: float) -> torch.Tensor:
+    return torch.randn(1, SIDE, SIDE, generator=torch.Generator().manual_seed(int(number)))
+
+
+def weights_of(part: nn.Module) -> float:
+    return abs(1e6 * sum(float(each.detach().double().sum()) for each in part.parameters()))
+
+
+@pytest.mark.parametrize(("steepness", "holds"), [(1, True), (1000, False)])
+def test_noise_is_of_a_twentieth_of_the_images_spread(steepness, holds):
+    """A map that swings once over a hundredth of it does not hold, one that follows the image does."""
+    found = checks_of(lambda model, batch, target: {"view": torch.sin(steepness * batch.images["view"][:, 0])}, Spot())
+    assert found["noise"].passed is holds
+
+
+def test_maps_are_compared_with_those_of_another_training():
+    own = checks_of(lambda model, batch, target: {"view": pattern(weights_of(model.network))}, Spot(0), Spot(1))
+    assert own["seeds"].passed is False and own["seeds"].value < 0.3
+    same = checks_of(lambda model, batch, target: {"view": pattern(7)}, Spot(0), Spot(1))
+    assert same["seeds"].passed and same["seeds"].value == pytest.approx(1)
+
+
+def test_a_map_that_comes_back_when_all_is_random_fails():
+    network = Spot()
+    first, whole = weights_of(network.body[0]), weights_of(network)
+
+    def explainer(model, batch, target):
+        now = weights_of(model.network)
+        return {"view": pattern(7 if now == whole or weights_of(model.network.body[0]) != first else now)}
+
+    layers = checks_of(explainer, network)["layers"]
+    assert layers.numbers["the upper half"] < 0.6 < layers.value == pytest.approx(1) and layers.passed is False
+    assert layers.sentence.startswith("With all layers")
+
+
+@pytest.mark.parametrize(("inside", "passed"), [(5.0, True), (0.0, False)])
+def test_a_map_lies_in_the_region_or_beside_it(inside, passed):
+    marked = torch.from_numpy(sample(0).masks["spot"].array).float()
+    found = checks_of(lambda model, batch, target: {"view": 1 + inside * marked}, Spot())["region"]
+    assert found.passed is passed and found.numbers["even share"] == pytest.approx(16 / 256)
+    assert found.value == pytest.approx(16 * (1 + inside) / (256 + 16 * inside), abs=1e-3)
+
+
+def test_a_map_in_the_region_that_an_edge_detector_has_there_too_proves_nothing(monkeypatch):
+    marked = sample(0).masks["spot"].array[0].astype(np.float32)
+    monkeypatch.setattr(trusting, "edges", lambda channels: 1 + 9 * marked)
+    drawn = torch.from_numpy(1 + 5 * marked)[None]
+    found = checks_of(lambda model, batch, target: {"view": drawn}, Spot())["region"]
+    assert found.value > 1.5 * found.numbers["even share"] and found.passed is False
