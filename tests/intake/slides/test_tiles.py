@@ -109,6 +109,23 @@ def test_the_middle_of_a_tile_stays_in_the_middle(tmp_path):
     assert place == pytest.approx((44, 44), abs=0.05)
 
 
+def test_a_tile_that_ends_inside_a_pixel_is_no_wider_for_it(tmp_path):
+    """A ramp of 10 a pixel: read to the next whole pixel and shrunk with it, the far pixels would show two more."""
+    array = np.repeat(np.minimum(10 * np.arange(40), 250).astype(np.uint8)[None, :, None], 40, 0).repeat(3, 2)
+    write_dicom(tmp_path / "slide", [array], microns=0.44)
+    with open_slide(tmp_path / "slide") as opened:
+        along = read_tile(opened, (0, 0), Tiling(10, 1.0))[5, :, 0].astype(float)
+    expected = 10 * ((np.arange(10) + 0.5) / 0.44 - 0.5)
+    assert along[2:8] == pytest.approx(expected[2:8], abs=0.8)
+
+
+def test_a_part_of_a_coarse_level_begins_in_the_pixel_that_holds_its_corner(slide):
+    opened, array, _ = slide
+    coarse = pyramid(array, 3)[2]
+    for row, column in ((280, 216), (281, 217), (282, 218), (283, 219)):
+        assert (opened.read((row, column), (50, 60), 2) == coarse[70:120, 54:114]).all()
+
+
 def test_pixels_that_are_not_square_are_made_so(tmp_path):
     pytest.importorskip("tiffslide")
     array, _ = _section()
