@@ -137,7 +137,7 @@ def _cleaned(data: bytes, settings: Settings, key: Key, pixels_cleaned: bool) ->
     content = b"".join((bytes(128), b"DICM", _new_meta(kind, instance, syntax), body))
     shows = (file.text(_MODALITY) or "unknown") if any(each.tag == _PIXELS for each in file.elements) else ""
     shows = shows if is_code_string(shows.encode("latin-1")) else "unknown"
-    return Cleaned(content, _place(file, settings, key, instance), file.counts, _flags(file) if shows else (), shows)
+    return Cleaned(content, _place(file, key, instance), file.counts, _flags(file) if shows else (), shows)
 
 
 def _meta(data: bytes) -> tuple[list[Element], int]:
@@ -235,7 +235,7 @@ def _new_meta(kind: str, instance: str, syntax: str) -> bytes:
     return encode(0x00020000, "UL", len(parts).to_bytes(4, "little"), _META) + parts
 
 
-def _place(file: Rewriting, settings: Settings, key: Key, instance: str) -> str:
+def _place(file: Rewriting, key: Key, instance: str) -> str:
     """Patient, study, series and object as folders and a name; names of the key's own even where UIDs are kept."""
     study, series = (key.name(kind, file.text(tag)) for kind, tag in (("study", 0x0020000D), ("series", 0x0020000E)))
     return f"{key.pseudonym(file.patient)}/{study}/{series}/{key.name('image', instance)}.dcm"

@@ -1,6 +1,6 @@
 """Pseudonyms, UIDs and date shifts that follow from a secret key: the same in every file, process and batch.
 
-Without the key none of them can be undone or guessed; with it, and the originals at hand, `relinked` says who is who.
+Without the key none of them can be undone or guessed; with it, and the originals at hand, `relinking` says who is who.
 """
 
 from __future__ import annotations

@@ -11,9 +11,6 @@ from types import MappingProxyType
 from .elements import Element
 from .profile import Rule
 
-#: Of the table; the rows grow from edition to edition, and none was taken back.
-SAFE_PRIVATE_EDITION = "DICOM PS3.15 2026a"
-
 #: The safe elements of one block: ``{(group, last two digits of the element): VR}``.
 Block = Mapping[tuple[int, int], str]
 
@@ -36,7 +33,7 @@ def safe_private_table() -> Mapping[str, Block]:
 
     The VR is empty where the standard leaves it open.
 
-    Source: DICOM PS3.15 Table E.3.10-1 (edition 2026a, 479 rows).
+    Source: DICOM PS3.15 Table E.3.10-1 (edition 2026a, 479 rows). Rows grow from edition to edition, and none was taken back.
     """
     text = files(__package__).joinpath("safe_private.tsv").read_text(encoding="utf-8")
     found: dict[str, dict[tuple[int, int], str]] = {}
