@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, NamedTuple
 
@@ -13,6 +12,8 @@ from preceptor.core.errors import CohortError
 from preceptor.core.evidence import Predictions
 from preceptor.core.plugins import Task
 from preceptor.core.slots import build
+
+from .labelled import answer_matrix
 
 #: Two-sided 95 % of a normal distribution, and room for several looks.
 _MARGIN = 1.5 * 1.96
@@ -71,11 +72,7 @@ def _exclusive(tested: Predictions) -> Reached:
 
 
 def _several(tested: Predictions) -> Reached:
-    classes = tested.question.classes
-    said, there = (
-        np.array([[json.loads(each)[name] for name in classes] for each in tested.table[column]], float)
-        for column in ("answer", "truth")
-    )
+    said, there = answer_matrix(tested), tested.truth_matrix()
     recalls = [np.mean(said[there[:, k] == v, k] == v) for k in range(there.shape[1]) for v in (0, 1)]
     spread = math.sqrt(0.25 / (len(tested) * there.shape[1]))
     return Reached("balanced accuracy", float(np.nanmean(recalls)), 0.5, _MARGIN * spread)
