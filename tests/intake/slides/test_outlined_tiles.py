@@ -10,9 +10,13 @@ from preceptor.core.slots import build
 from preceptor.intake.annotations.asap import write_asap
 from preceptor.intake.annotations.geojson import write_geojson
 from preceptor.intake.annotations.record import Annotation, Annotations
+from preceptor.intake.annotations.tile_masks import read_tile_mask, tile_mask_source
 from preceptor.intake.case import open_case
 from preceptor.intake.cohort import build_cohort
 from preceptor.intake.read import read_image
+from preceptor.intake.slides.slide import open_slide
+from preceptor.intake.slides.tile_source import tile_source
+from preceptor.intake.slides.tiles import Tiling
 from tests.intake.slides.made import pyramid, write_tiff
 
 pytest.importorskip("tiffslide")
@@ -64,6 +68,18 @@ def test_the_mask_lies_where_the_outlined_tissue_does(microns, study):
             seen[patient] = seen.get(patient, 0) + int((mask.array == 3).sum())
             assert set(np.unique(mask.array)) <= {0, 3}
     assert seen["p1"] == seen["p2"] > 0
+
+
+def test_a_mask_begins_in_the_pixel_that_its_tile_begins_in(study):
+    """A corner inside a pixel of the coarse level moves neither the tile nor the mask."""
+    tiling = Tiling(32, 2.0)
+    tiles, masks = [], []
+    with open_slide(study / "a.tif") as slide:
+        for corner in ((0, 0), (3, 2)):
+            tiles.append(read_image(study, tile_source("a.tif", corner, tiling)).array)
+            name, _, member = tile_mask_source("a.xml", slide, corner, tiling, {"tumour": 1}).partition("::")
+            masks.append(read_tile_mask(study / name, member).array)
+    assert np.array_equal(*tiles) and np.array_equal(*masks) and masks[0].any()
 
 
 def test_camelyon_as_published_becomes_tiles_with_masks(study, tmp_path):
