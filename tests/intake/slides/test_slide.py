@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 
@@ -267,3 +268,52 @@ def test_ome_tells_levels_and_microns_in_any_unit(tmp_path, unit, size):
         assert [each.size for each in slide.levels] == [(200, 300), (100, 150)]
         for number, level in enumerate(levels):
             assert (slide.read((0, 0), level.shape[:2], number) == level).all()
+
+
+def test_a_folder_without_a_slide_is_none(tmp_path):
+    (tmp_path / "s").mkdir()
+    assert _code(tmp_path / "s") == "slide_no_slide"
+    (tmp_path / "s/a.txt").write_text("no slide")
+    assert _code(tmp_path / "s") == "slide_no_slide"
+
+
+def test_frames_that_begin_anywhere_are_read_wherever_they_reach(tmp_path):
+    """Places of sparse frames need not be whole tiles: a part meets those that begin in the cells before it too."""
+    from pydicom import dcmread
+
+    array = picture(160, 200)
+    path = write_dicom(tmp_path / "s", [array], sparse=True)[0]
+    data = dcmread(path)
+    for group in data.PerFrameFunctionalGroupsSequence:
+        group.PlanePositionSlideSequence[0].RowPositionInTotalImagePixelMatrix += 20
+        group.PlanePositionSlideSequence[0].ColumnPositionInTotalImagePixelMatrix += 30
+    data.TotalPixelMatrixRows, data.TotalPixelMatrixColumns = 180, 230
+    data.save_as(path)
+    expected = np.full((180, 230, 3), 255, np.uint8)
+    expected[20:, 30:] = array
+    with open_slide(tmp_path / "s") as slide:
+        for row, column, size in ((0, 0, (180, 230)), (64, 64, (10, 10)), (128, 192, (52, 38)), (70, 100, (30, 40))):
+            there = expected[row : row + size[0], column : column + size[1]]
+            assert (slide.read((row, column), size) == there).all()
+
+
+def test_two_frames_in_one_place_are_two_planes(tmp_path):
+    from pydicom import dcmread
+
+    path = write_dicom(tmp_path / "s", [picture(160, 200)], sparse=True)[0]
+    data = dcmread(path)
+    first, second = (group.PlanePositionSlideSequence[0] for group in data.PerFrameFunctionalGroupsSequence[:2])
+    for name in ("RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix"):
+        setattr(second, name, getattr(first, name))
+    data.save_as(path)
+    assert _code(path) == "slide_several_planes"
+
+
+def test_a_slide_that_was_written_anew_is_opened_anew(tmp_path):
+    for seed in (0, 1):
+        array = picture(64, 64, seed=seed)
+        write_dicom(tmp_path / "s", [array])
+        os.utime(tmp_path / "s/1.dcm", ns=(seed, seed))
+        slide = open_slide(tmp_path / "s")  # left open, as the slides of tiles are
+        assert (slide.read((0, 0), (64, 64)) == array).all()
+    slide.close()

@@ -68,14 +68,14 @@ def _series(path: Path) -> list[Path]:
     found = {each: identity(each) for each in files}
     if path.is_dir():
         series = {name for kind, name in found.values() if kind == _KIND}
-        if len(series) > 1:
-            raise RefusedError("several_series")
-        wanted = (_KIND, next(iter(series), ""))
+        if len(series) != 1:
+            raise RefusedError("several_series" if series else "no_slide")
+        wanted = _KIND, series.pop()
     else:
         wanted = found.get(path) or identity(path)
     if wanted[0] != _KIND:
         raise RefusedError("no_slide")
-    return [each for each, named in found.items() if named == wanted] if wanted[1] else [path]
+    return [each for each, named in found.items() if named == wanted] if wanted[1] or path.is_dir() else [path]
 
 
 class _Instance:
