@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,17 @@ def test_memory_blends_epochs_and_what_is_not_drawn_keeps_its_own():
     hard.note(torch.tensor([0, 0]), torch.tensor([0.0, 2.0]))
     hard.after_epoch(END)
     assert hard.hardness.tolist() == [0.75 * 4 + 0.25 * 1, 2.0, 1.0, 1.0]
+
+
+def test_the_losses_of_a_step_are_added_up_and_the_unlabelled_are_not_seen():
+    """A loss of 0 that nobody could have had is no sign of an easy case."""
+    hard = build("methods", "hard_examples")
+    hard.sampler(_index(4))
+    losses = {"one": torch.tensor([1.0, 2.0, 0.0]), "two": torch.tensor([0.5, 0.0, 0.0])}
+    counts = {"one": torch.tensor([1.0, 1.0, 0.0]), "two": torch.tensor([1.0, 0.0, 0.0])}
+    step = SimpleNamespace(losses=losses, counts=counts, batch=SimpleNamespace(rows=torch.tensor([3, 1, 0])))
+    assert hard.penalty(step) is None
+    assert hard.seen.tolist() == [[0, 2, 0, 1.5], [0, 1, 0, 1]]
 
 
 def _training(folder):

@@ -55,6 +55,26 @@ def test_mixup_mixes_labels_by_the_weights_of_the_pixels():
     assert mixed.keys == [f"k{i}" for i in range(8)]
 
 
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_who_lacks_a_view_is_mixed_only_with_who_lacks_it_too(name):
+    there = torch.tensor([True, False, True, True, False, True, True, True])
+    batch = _batch(torch.arange(8) % 3, present={"x": there})
+    mixed = set()
+    method = _method(name, alpha=1.0)
+    for _ in range(20):
+        out = method.on_batch(batch)
+        rest = out.images["x"] - out.mixed.share.view(-1, 1, 1, 1) * batch.images["x"] if name == "mixup" else None
+        for number in range(8):
+            if name == "mixup":
+                share = 1 - out.mixed.share[number].item()
+                others = [round(rest[number, 0, 0, 0].item() / share)] if share > 0.05 else []
+            else:
+                others = [int(each) for each in out.images["x"][number].unique() if int(each) != number]
+            mixed |= {(number, other) for other in others}
+    assert all(there[number] == there[other] for number, other in mixed)
+    assert any(number != other for number, other in mixed)
+
+
 def test_mixed_cross_entropy_is_that_of_the_soft_target():
     target = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
     mixed = _method("mixup", alpha=1.0).on_batch(_batch(target))
