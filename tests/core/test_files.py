@@ -83,3 +83,9 @@ def test_tensors_of_another_file_are_refused(tmp_path):
     (tmp_path / "b.safetensors").replace(tmp_path / "a.safetensors")
     with pytest.raises(BundleError):
         read_tensors(tmp_path / "a.safetensors")
+
+
+def test_a_file_may_lie_in_a_folder_that_is_not_there_yet(tmp_path):
+    with write_aside(tmp_path / "a/b/c.csv") as aside:
+        aside.write_text("whole")
+    assert (tmp_path / "a/b/c.csv").read_text() == "whole" and len(list((tmp_path / "a/b").iterdir())) == 1

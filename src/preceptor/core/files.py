@@ -25,7 +25,7 @@ def write_aside(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Write to a file beside `path`, which takes its place once it is whole and on the disk.
 
     Args:
-        path: The file to write; what was there stays until the new one is whole.
+        path: The file to write; what was there stays until the new one is whole. Its folder is made where it is absent.
         durable: Wait until the disk has it. False is for what can be made again: whole for every process at once, but
             after a power failure perhaps missing or cut short, which its reader must notice.
 
@@ -36,6 +36,7 @@ def write_aside(path: Path, *, durable: bool = True) -> Iterator[Path]:
         OSError: The disk is full or not writable; `path` is as it was.
     """
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")  # always the same, so a killed process leaves one at most
     try:
         aside.touch()
