@@ -165,6 +165,21 @@ def test_spacing_that_stands_apart():
     assert report("implausible_spacing", [*sound[:6], doubled]) == [], "six cases say nothing of what is usual"
 
 
+def test_a_structure_may_be_twice_as_large_in_one_patient_but_not_eight_times():
+    def block(side):
+        array = np.zeros((1, *SHAPE), np.uint8)
+        array[0, :2, :2, :2] = 1
+        array[0, :side, :2, :2] = 1
+        return sample(f"side {side}", array)
+
+    usual = [replace(block(2), key=f"case {number}") for number in range(10)]
+    assert report("implausible_spacing", [*usual, block(4)]) == []
+    array = np.ones((1, *SHAPE), np.uint8)
+    array[0, 4:] = 0
+    found = report("implausible_spacing", [*usual, sample("large", array)])
+    assert codes(found) == [("label_volume", "warning", ("large",))]
+
+
 def test_some_with_millimetres_and_some_without():
     found = report("implausible_spacing", [sample("a"), sample("b", known=False)])
     assert codes(found) == [("spacing_missing", "warning", ("b",))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,15 @@ def test_few_events_are_a_warning_and_the_number_a_setting():
     small = cohort(40)
     assert codes(small) == {"few_events": "warning"}
     assert FollowUp(least_events=5)(small, {}, TASK) == []
+
+
+def test_an_external_cohort_is_one_to_be_tested():
+    elsewhere = cohort(death=dict.fromkeys(range(0, 200, 4), 0))
+    outside = [case for case in elsewhere if case.role == "test"]
+    for event, expected in ((0, {"no_event_tested": "warning"}), (1, {})):
+        last = replace(outside[-1], role="external", labels={**outside[-1].labels, "death": event})
+        cases = (*(case for case in elsewhere if case.key != last.key), last)
+        assert codes(replace(elsewhere, cases=cases)) == expected
 
 
 def test_says_nothing_of_other_tasks():

@@ -190,13 +190,22 @@ def test_overlapping_slices_are_taken_by_their_positions(tmp_path):
     assert row.verdict == "taken" and row.spacing_mm[2] == pytest.approx(3)
 
 
-def test_two_acquisitions_that_overlap_are_split(tmp_path):
-    write_planes(tmp_path / "in", GREY, AFFINE, attributes={"AcquisitionNumber": "1"})
-    write_planes(tmp_path / "in", GREY + 7, moved(1.1), attributes={"AcquisitionNumber": "2"}, start=5)
+@pytest.mark.parametrize(
+    ("tag", "values"),
+    [
+        ("AcquisitionNumber", ("1", "2")),
+        ("TemporalPositionIdentifier", (1, 2)),
+        ("EchoTime", (10.0, 90.0)),
+        ("DiffusionBValue", (0.0, 1000.0)),
+    ],
+)
+def test_two_acquisitions_that_overlap_are_split(tag, values, tmp_path):
+    write_planes(tmp_path / "in", GREY, AFFINE, attributes={tag: values[0]})
+    write_planes(tmp_path / "in", GREY + 7, moved(1.1), attributes={tag: values[1]}, start=5)
     found = scan(tmp_path)
     assert [(row.verdict, row.part, row.reason) for row in found.rows] == [
-        ("split", "1 of 2", "by AcquisitionNumber"),
-        ("split", "2 of 2", "by AcquisitionNumber"),
+        ("split", "1 of 2", f"by {tag}"),
+        ("split", "2 of 2", f"by {tag}"),
     ]
     for row, added, shift in zip(found.rows, (0, 7), (0, 1.1), strict=True):
         image = read_image(tmp_path, row.source)
@@ -227,12 +236,29 @@ def test_repeats_of_which_one_is_not_whole_are_split_and_that_one_refused(tmp_pa
     np.testing.assert_array_equal(read_image(tmp_path, found.taken[0].source).array[0], GREY)
 
 
-def test_magnitude_and_phase_are_never_one_image(tmp_path):
-    for number, kind in enumerate("MP"):
-        attributes = {"ImageType": ["ORIGINAL", "PRIMARY", kind], "ContentTime": f"12000{number}"}
+def test_a_gap_is_none_the_less_one_where_every_slice_is_an_acquisition(tmp_path):
+    def number_it(number, dataset):
+        dataset.AcquisitionNumber = number + 1
+
+    files = write_planes(tmp_path / "in", GREY, AFFINE, change=number_it)
+    files[2].unlink()
+    found = scan(tmp_path)
+    assert [(row.verdict, row.code, row.files) for row in found.rows] == [("refused", "gap", len(files) - 1)]
+
+
+@pytest.mark.parametrize(
+    ("tag", "kinds"),
+    [
+        ("ImageType", (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])),
+        ("ConvolutionKernel", ("B30f", "B70f")),
+    ],
+)
+def test_magnitude_and_phase_are_never_one_image(tag, kinds, tmp_path):
+    for number, kind in enumerate(kinds):
+        attributes = {tag: kind, "ContentTime": f"12000{number}"}
         write_planes(tmp_path / "in", GREY + number, AFFINE, attributes=attributes, start=5 * number)
     found = scan(tmp_path)
-    assert [row.reason for row in found.rows] == ["by ImageType"] * 2
+    assert [row.reason for row in found.rows] == [f"by {tag}"] * 2
     assert [int(read_image(tmp_path, row.source).array[0, 0, 0, 0]) for row in found.rows] == [
         int(GREY[0, 0, 0]),
         int(GREY[0, 0, 0]) + 1,

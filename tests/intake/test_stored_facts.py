@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,18 @@ def test_a_changed_file_and_other_settings_are_noticed(tmp_path, monkeypatch):
     opened.clear()
     survey(cohort, duplicates(same_detail=0.99), keep=keep)
     assert opened == [case.key for case in cohort]
+    marked = {
+        "labels": {"label": 1},
+        "fields": {"age": 3},
+        "points": {"tip": [[1, 1]]},
+        "boxes": {"lesion": [[[1, 1], [2, 2]]]},
+    }
+    cases = list(cohort.cases)
+    for place, (name, value) in zip((10, 8, 6, 4), marked.items(), strict=True):
+        opened.clear()
+        cases[place] = replace(cases[place], **{name: value})
+        survey(replace(cohort, cases=tuple(cases)), duplicates(same_detail=0.99), keep=keep)
+        assert opened == [case.key for case in cohort.cases[place:]], name
 
 
 def test_a_folder_of_something_else_is_refused(films, tmp_path):

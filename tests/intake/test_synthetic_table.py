@@ -111,6 +111,17 @@ def test_no_value_of_one_person_is_kept():
     assert grade.categories == ("high", "medium", "low") or grade.categories == ("low", "medium", "high")
 
 
+def test_gaps_of_a_few_and_categories_without_end_are_nobodys():
+    table = clinic()
+    table["ward"] = [f"ward {number % 40}" for number in range(len(table))]
+    table["day"] = [f"day {number % 30}" for number in range(len(table))]
+    table.loc[:3, "age"] = np.nan
+    fitted, left_out = fit_columns(table, label="outcome")
+    gaps = {column.name: column.gaps for column in fitted}
+    assert gaps["age"] == 0 and gaps["marker"] == pytest.approx(table["marker"].isna().mean())
+    assert "free text" in left_out["ward"] and "day" in gaps
+
+
 def test_a_column_that_mixes_numbers_and_marks_is_left_out_and_says_why():
     table = clinic()
     table["marker"] = [f"{value:.3f}" if number % 4 else "<5" for number, value in enumerate(table["marker"].fillna(0))]
