@@ -150,14 +150,46 @@ def test_icon_and_overlays_are_masked_too(one_box, monkeypatch):
     assert "IconImageSequence" not in clean_pixels(saved(dataset))[0], "another shape: taken out"
 
 
-def test_overlays_inside_the_pixels_are_cleared(monkeypatch):
+def test_an_icon_that_shows_small_values_bright_is_masked_with_its_largest(one_box):
+    icon = Dataset()
+    icon.Rows, icon.Columns, icon.BitsAllocated, icon.SamplesPerPixel = 20, 24, 8, 1
+    icon.PhotometricInterpretation = "MONOCHROME1"
+    icon.PixelData = np.tile(np.arange(24, dtype=np.uint8), 20).tobytes()
+    icon["PixelData"].VR = "OB"
+    cleaned, _ = clean_pixels(saved(stored(noise(40, 48), IconImageSequence=[icon])))
+    small = np.frombuffer(cleaned.IconImageSequence[0].PixelData, np.uint8).reshape(20, 24)
+    assert (small[2:6, 4:15] == 23).all() and (small[7:, :23] < 23).all()
+
+
+def test_an_overlay_that_begins_elsewhere_is_masked_where_it_lies_over_the_picture(monkeypatch):
+    def over_the_picture(picture, *_, **__):
+        return FoundText((BOX,) if picture.shape == COVERED.shape else ())
+
+    monkeypatch.setattr(pixel_cleaning, "find_text", over_the_picture)
+    dataset = stored(noise(40, 48))
+    for element, vr, value in (
+        (0x0010, "US", 16),
+        (0x0011, "US", 32),
+        (0x0040, "CS", "G"),
+        (0x0050, "SS", [3, 5]),  # row and column of the picture, from 1
+        (0x0100, "US", 1),
+        (0x0102, "US", 0),
+        (0x3000, "OW", b"\xff" * 64),
+    ):
+        dataset.add_new((0x6000, element), vr, value)
+    cleaned, _ = clean_pixels(saved(dataset))
+    assert (saved(cleaned).overlay_array(0x6000) == ~COVERED[2:18, 4:36]).all()
+
+
+@pytest.mark.parametrize(("syntax", "kind"), [(ExplicitVRLittleEndian, "<u2"), (ExplicitVRBigEndian, ">u2")])
+def test_overlays_inside_the_pixels_are_cleared(monkeypatch, syntax, kind):
     monkeypatch.setattr(pixel_cleaning, "find_text", lambda picture, *_, **__: FoundText())
     values = noise(40, 48, kind=np.uint16, high=4000)
-    dataset = stored(values | np.uint16(1 << 12), BitsStored=12, HighBit=11)
+    dataset = stored(values | np.uint16(1 << 12), syntax=syntax, BitsStored=12, HighBit=11)
     for element, vr, value in ((0x0010, "US", 40), (0x0011, "US", 48), (0x0100, "US", 16), (0x0102, "US", 12)):
         dataset.add_new((0x6002, element), vr, value)
     cleaned, findings = clean_pixels(saved(dataset))
-    assert (np.frombuffer(cleaned.PixelData, "<u2").reshape(40, 48) == values).all()
+    assert (np.frombuffer(cleaned.PixelData, kind).reshape(40, 48) == values).all()
     assert (0x6002, 0x0010) not in cleaned and findings.copies == ("overlays",)
 
 

@@ -77,6 +77,15 @@ def test_a_lossy_form_says_how_much_it_lost(tmp_path):
     assert back.meta["frame_times_s"] == pytest.approx(TIMES_S, abs=1e-6)
 
 
+@pytest.mark.parametrize(("form", "name"), [("array", "clip.npz"), ("ffv1", "clip.mp4")])
+def test_times_are_counted_from_the_first_frame(tmp_path, form, name):
+    clip = moving()
+    late = Image(clip.array, clip.affine_mm, has_time=True, meta={"frame_times_s": [5 + each for each in TIMES_S]})
+    stored = write_clip(tmp_path / name, late, form)
+    assert stored.time_error_s < 1e-6
+    assert read_image(tmp_path, name).meta["frame_times_s"] == pytest.approx(np.subtract(TIMES_S, TIMES_S[0]), abs=1e-6)
+
+
 def test_a_form_that_can_not_hold_the_clip_is_refused_and_leaves_no_file(tmp_path):
     clip = Image(np.zeros((2, 3, 4, 5), np.float32), np.eye(4), has_time=True, meta={"time_step_s": 0.1})
     with pytest.raises(PrepareError, match="does not fit the form 'ffv1'"):
@@ -188,6 +197,8 @@ def test_a_folder_of_frames_is_a_clip_with_the_times_its_source_names(tmp_path):
         read_image(tmp_path, "frames::times_s=0,1,2")
     with pytest.raises(PrepareError, match="does not fit 11 frames"):
         read_image(tmp_path, "frames::rate_hz=0")
+    with pytest.raises(PrepareError, match="does not fit 11 frames"):
+        read_image(tmp_path, "frames::times_s=0,1,2,3,3,5,6,7,8,9,10")  # two at one time
 
 
 @pytest.mark.parametrize(
