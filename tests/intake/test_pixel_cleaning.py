@@ -11,7 +11,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
 from preceptor.core.errors import MissingExtra, PrepareError
+from preceptor.core.image import Image
 from preceptor.intake.burned_in import pixel_cleaning, text_detection
+from preceptor.intake.burned_in.picture_cleaning import clean_image
 from preceptor.intake.burned_in.pixel_cleaning import clean_pixels
 from preceptor.intake.burned_in.shown_frames import displayed, searched
 from preceptor.intake.burned_in.text_detection import FoundText, TextBox, find_text
@@ -234,3 +236,27 @@ def test_what_one_frame_shows_is_searched_for():
     wide = clip.astype(np.int16)
     wide[0, 0, 0] = 30000
     assert len(displayed(wide, Dataset())) == 2, "letters at the end of the range, and letters in mid grey"
+
+
+def test_what_is_masked_already_is_not_told_as_doubtful(monkeypatch):
+    within = TextBox(BOX.corners * 0.5 + BOX.corners.mean(0) * 0.5, 0.6)
+    beside = TextBox(BOX.corners + np.array([0, 20.0]), 0.6)
+    monkeypatch.setattr(pixel_cleaning, "find_text", lambda *_, **__: FoundText((BOX,), (within, beside)))
+    findings = clean_pixels(saved(stored(noise(40, 48))))[1]
+    assert {box.bounds for box in findings.suspicious} == {beside.bounds} and findings.needs_review
+
+
+def test_slices_of_a_volume_are_searched_upright_and_masked_where_they_were_marked(monkeypatch):
+    """Voxels of a volume count from the patient's feet and back: shown as stored, all writing stands on its head."""
+    seen = []
+
+    def top_left(picture, *_, **__):
+        seen.append(picture)
+        return FoundText((TextBox(np.array([[0, 0], [9, 0], [9, 3], [0, 3]], float), 0.9),), ())
+
+    monkeypatch.setattr(pixel_cleaning, "find_text", top_left)
+    values = np.full((1, 48, 40, 2), 7, np.int16)
+    values[0, :10, 36:] = 90  # above on the left
+    cleaned, _ = clean_image(Image(values, np.eye(4)))
+    assert all((picture[:4, :10] > picture[20, 20]).all() for picture in seen[:2])
+    assert (cleaned.array == 7).all()
