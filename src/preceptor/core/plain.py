@@ -12,6 +12,11 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def is_empty(value: Any) -> bool:
+    """Whether a table holds nothing that tells: what is missing, or an empty text."""
+    return is_missing(value) or value == ""
+
+
 def as_text(value: Any) -> str:
     """A value as text, whole numbers without decimals: a table turns 1 into 1.0 as soon as another row is empty."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

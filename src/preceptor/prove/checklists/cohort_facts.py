@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from preceptor.core.cohort import Case
+from preceptor.core.plain import is_empty
 from preceptor.prove.report.record import Record
 from preceptor.prove.report.table_one import AGE, ROLE_NAMES, SCANNER, SEX, SITE, column_of, flow
 from preceptor.prove.report.wording import called, counted, listed, sentence, whole
@@ -168,7 +169,7 @@ def missing(record: Record) -> str | None:
     if cohort is None:
         return None
     target, dense = record.question.target, record.question.dense
-    absent = sum((target not in case.masks) if dense else _is_missing(case.labels.get(target)) for case in cohort)
+    absent = sum((target not in case.masks) if dense else is_empty(case.labels.get(target)) for case in cohort)
     views = [f"view '{view}' {sum(view not in case.images for case in cohort)}" for view in cohort.views]
     lacking = f" Missing views (cases): {', '.join(views)}." if len(cohort.views) > 1 else ""
     known = target in {name for case in cohort for name in (case.masks if dense else case.labels)}
@@ -189,7 +190,7 @@ def characteristics(record: Record) -> str | None:
         counts = Counter(str(case.fields[sex]) for case in _one_each(cohort.cases) if case.fields.get(sex))
         said.append("sex " + ", ".join(f"{kind} {whole(number)}" for kind, number in counts.most_common(4)))
     if age := column_of(cohort, AGE):
-        ages = [float(case.fields[age]) for case in _one_each(cohort.cases) if not _is_missing(case.fields.get(age))]
+        ages = [float(case.fields[age]) for case in _one_each(cohort.cases) if not is_empty(case.fields.get(age))]
         if ages:
             low, middle, high = np.percentile(ages, [25, 50, 75])
             said.append(f"age median {middle:.3g} years (quartiles {low:.3g} to {high:.3g})")
@@ -226,10 +227,6 @@ def _patients(cases: tuple[Case, ...]) -> int:
 
 def _one_each(cases: tuple[Case, ...]) -> list[Case]:
     return list({case.cluster: case for case in reversed(cases)}.values())
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and np.isnan(value))
 
 
 def cohort_hash(record: Record) -> str | None:

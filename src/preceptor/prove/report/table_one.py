@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.cohort import ROLES, Case, Cohort
+from preceptor.core.plain import is_empty
 from preceptor.prove.report.wording import whole
 
 #: What columns of a cohort are called, lower case; the first that is there is taken.
@@ -156,17 +157,17 @@ def _label_rows(cohort: Cohort, groups: Sequence[Sequence[Case]], task: Any) -> 
 
 def _any_label(label: str, groups: Sequence[Sequence[Case]]) -> list[Row]:
     values = [[case.labels.get(label) for case in group] for group in groups]
-    known = {value for group in values for value in group if not _is_missing(value)}
+    known = {value for group in values for value in group if not is_empty(value)}
     if len(known) <= 12 or any(_number(value) is None for value in known):
         return _levels(label, values, missing="unlabelled")
     rows = [Row(f"{label}, median (quartiles)", tuple(_quartiles([_number(v) for v in group]) for group in values))]
-    unknown = [sum(_is_missing(value) for value in group) for group in values]
+    unknown = [sum(is_empty(value) for value in group) for group in values]
     return [*rows, Row("unlabelled", _shares(unknown, groups), level=True)] if any(unknown) else rows
 
 
 def _levels(title: str, groups: Sequence[Sequence[Any]], missing: str = "unknown") -> list[Row]:
     """A line of the title, then one a level: the commonest first, the rest together, what is missing last."""
-    counts = [Counter(missing if _is_missing(value) else str(value) for value in group) for group in groups]
+    counts = [Counter(missing if is_empty(value) else str(value) for value in group) for group in groups]
     total = sum(counts, Counter())
     known = [level for level, _ in total.most_common() if level != missing]
     shown, rest = known[:_MOST_LEVELS], known[_MOST_LEVELS:]
@@ -186,7 +187,7 @@ def _patients(group: Iterable[Case], column: str) -> list[Case]:
     chosen: dict[str, Case] = {}
     for case in group:
         kept = chosen.get(case.cluster)
-        if kept is None or (_is_missing(_field(kept, column)) and not _is_missing(_field(case, column))):
+        if kept is None or (is_empty(_field(kept, column)) and not is_empty(_field(case, column))):
             chosen[case.cluster] = case
     return list(chosen.values())
 
@@ -194,10 +195,6 @@ def _patients(group: Iterable[Case], column: str) -> list[Case]:
 def _field(case: Case, column: str) -> Any:
     fields: Mapping[str, Any] = case.fields
     return fields.get(column)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and np.isnan(value))
 
 
 def _number(value: Any) -> float | None:
