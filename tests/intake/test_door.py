@@ -131,7 +131,7 @@ def test_no_process_asks_for_more_memory_than_the_one_that_started_it_may(tmp_pa
         code += "from preceptor.intake import decoding\ndecoding.requests = lambda: []\ndecoding.answer_requests()\n"
         code += "sys.stderr.write(str(resource.getrlimit(resource.RLIMIT_AS)))"
         told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
-        soft, hard = map(int, re.findall(r"\d+", told))
+        soft, hard = map(int, re.findall(r"-?\d+", told))
         assert 0 < soft == hard <= most
 
 

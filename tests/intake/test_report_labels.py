@@ -97,6 +97,12 @@ def test_what_reports_say(text, said):
     assert {label: each for label, each in LABELLER.read(text).items() if each} == said
 
 
+def test_a_cue_after_a_mention_reaches_back_over_six_words():
+    labeller = Labeller({"effusion": ["effusion"]})
+    assert labeller.read("Effusion in the lower chest is excluded.")["effusion"] == "absent"
+    assert labeller.read("Effusion in the left lower chest is excluded.")["effusion"] == "present"
+
+
 def test_a_longer_phrase_is_not_the_shorter_one():
     labeller = Labeller({"mass": ["mass"], "nothing": ["mass effect"]})
     assert labeller.read("There is mass effect.") == {"mass": None, "nothing": "present"}
