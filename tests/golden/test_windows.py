@@ -94,6 +94,13 @@ def test_a_window_is_mirrored_with_the_values_it_is_for(tmp_path):
         assert np.abs(shown - expected).max() < 1e-5, function
 
 
+def test_padding_is_mirrored_with_the_values(tmp_path):
+    stored = np.array([[0, 1024], [1024, 3000]], np.uint16)
+    facts = {"stored_bits": 12, "PixelPaddingValue": 0, "Modality": "DX", "PhotometricInterpretation": "MONOCHROME1"}
+    image = read(dataset(stored, **facts), tmp_path)
+    assert image.meta["padding_value"] == image.array[0, 0, 0] == 4095
+
+
 @pytest.mark.answer("I1.3")
 def test_padding_is_told_in_the_unit_of_the_values(tmp_path):
     """Stored 0 is padding and becomes -1024 HU; water at 0 HU is none."""

@@ -236,6 +236,25 @@ def test_repeats_of_which_one_is_not_whole_are_split_and_that_one_refused(tmp_pa
     np.testing.assert_array_equal(read_image(tmp_path, found.taken[0].source).array[0], GREY)
 
 
+def test_time_may_be_told_by_an_index_alone(tmp_path):
+    for time in range(2):
+        write_planes(
+            tmp_path / "in", GREY + time, AFFINE, attributes={"TemporalPositionIndex": time + 1}, start=5 * time
+        )
+    row = only(scan(tmp_path))
+    assert (row.verdict, row.repeats, row.reason) == ("taken", 2, "repeated by TemporalPositionIdentifier")
+
+
+def test_a_slice_beside_the_line_of_the_others_is_refused(tmp_path):
+    def push(number, dataset):
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x + (1 if number == 2 else 0), y, z]
+
+    write_planes(tmp_path / "in", GREY, AFFINE, change=push)
+    row = only(scan(tmp_path))
+    assert (row.verdict, row.code) == ("refused", "uneven") and "slice 2 lies 1.000 mm off the line" in row.reason
+
+
 def test_a_gap_is_none_the_less_one_where_every_slice_is_an_acquisition(tmp_path):
     def number_it(number, dataset):
         dataset.AcquisitionNumber = number + 1
