@@ -11,7 +11,7 @@ from preceptor.prove.comparing.member_spread import member_spread, read_members,
 from preceptor.prove.judging import judge
 from preceptor.prove.storing import read_predictions
 
-from .answered import NOBODY, binary
+from .answered import NOBODY, binary, numbers
 
 _RECIPE = """
 study: spread
@@ -105,6 +105,14 @@ def test_it_says_how_many_members_are_better_alone():
         {"findings": {"members.roc": found.to_json()}, "verdicts": [], "problems": [], "facts": {}}
     )
     assert stored["members.roc.member 1"].value == found.parts["member 1"].value
+
+
+def test_where_lower_is_better_those_with_less_are_better():
+    truth = np.arange(20.0)
+    sides = [numbers(truth, truth + error * np.cos(truth)) for error in (3, 1)]
+    asked = [{"mean_absolute_error": {"resamples": 200}}]
+    found = member_spread(sides, judge(sides[0], NOBODY, asked, []), NOBODY, asked)["members.mean_absolute_error"]
+    assert found.notes[1].endswith("1 of 2 members alone is better")
 
 
 def test_networks_drawn_by_swag_vote_are_sealed_and_agree_or_not(tmp_path):

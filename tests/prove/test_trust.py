@@ -300,9 +300,11 @@ def test_a_map_lies_in_the_region_or_beside_it(inside, passed):
     assert found.value == pytest.approx(16 * (1 + inside) / (256 + 16 * inside), abs=1e-3)
 
 
-def test_a_map_in_the_region_that_an_edge_detector_has_there_too_proves_nothing(monkeypatch):
+@pytest.mark.parametrize(("by_edges", "by_map", "passed"), [(9, 5, False), (0, 0.3, False), (0, 5, True)])
+def test_a_map_lies_in_the_region_more_than_edges_and_clearly_more_than_an_even_one(
+    monkeypatch, by_edges, by_map, passed
+):
     marked = sample(0).masks["spot"].array[0].astype(np.float32)
-    monkeypatch.setattr(trusting, "edges", lambda channels: 1 + 9 * marked)
-    drawn = torch.from_numpy(1 + 5 * marked)[None]
-    found = checks_of(lambda model, batch, target: {"view": drawn}, Spot())["region"]
-    assert found.value > 1.5 * found.numbers["even share"] and found.passed is False
+    monkeypatch.setattr(trusting, "edges", lambda channels: 1 + by_edges * marked)
+    found = checks_of(lambda *_: {"view": torch.from_numpy(1 + by_map * marked)[None]}, Spot())["region"]
+    assert found.value > found.numbers["even share"] and found.passed is passed
