@@ -12,6 +12,7 @@ from preceptor import api
 from preceptor.cli import main
 from preceptor.core.errors import CohortError, RecipeError
 from preceptor.core.evidence import Finding
+from preceptor.deliver import explaining
 from preceptor.prove.explaining.tabular_importance import TabularImportance
 
 from .sealed import two_view_run
@@ -85,6 +86,14 @@ def test_boxes_and_an_atlas_cover_the_same_as_a_mask_that_marks_it(lesions, tmp_
     ]
     assert found[0].parts["without_half"].value != found[0].parts["whole"].value
     assert found[1].to_json() == found[0].to_json() and found[2].to_json() == found[0].to_json()
+
+
+def test_of_many_test_cases_so_many_are_drawn_by_the_runs_seed(lesions):
+    drawn = [explaining.Tested.of(lesions, masks=(), most_cases=number, device="cpu") for number in (10, 10, 24)]
+    keys = [list(each.fit) for each in drawn]
+    assert len(keys[0]) == 10 and keys[0] == keys[1] and set(keys[0]) < set(keys[2]) and len(keys[2]) == 24
+    assert keys[0] != keys[2][:10], "drawn, not the first"
+    assert {case.key for case in drawn[0].cohort.with_role("test")} == set(keys[0])
 
 
 def test_shares_of_views_add_up_over_folds(views, capsys):
