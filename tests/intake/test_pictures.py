@@ -218,3 +218,22 @@ def test_real_pictures(shared_data):
         image = read_image(nuclei, f"images/{name}")
         label = read_image(nuclei, f"labels/{name}", is_label=True)
         assert image.shape == label.shape and image.channels in (1, 3) and label.array.max() > 0
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_circle_of_directories_is_refused_at_once(tmp_path, big):
+    """Two pages, the second of which is followed by the first; the parser alone never comes to an end."""
+    path = tmp_path / "circle.tif"
+    with tifffile.TiffWriter(path, bigtiff=big) as file:
+        for number in range(2):
+            file.write(np.full((4, 5), number, np.uint8), photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path) as file:
+        first, second = (page.offset for page in file.pages)
+        entries = len(file.pages[1].tags)
+    stored = bytearray(path.read_bytes())
+    end = second + (8 + 20 * entries if big else 2 + 12 * entries)
+    stored[end : end + (8 if big else 4)] = first.to_bytes(8 if big else 4, "little")
+    path.write_bytes(stored)
+    with pytest.raises(PrepareError) as met:
+        read_image(tmp_path, "circle.tif::0")
+    assert met.value.problem.code == "damaged"

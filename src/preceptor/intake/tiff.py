@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def read_tiff(path: Path, *, member: str | None = None, is_label: bool = False) 
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # it logs the file's name, perhaps a person's
     meta: dict[str, Any] = {"source_format": "tiff", "geometry": UNKNOWN_GEOMETRY}
+    _refuse_circles(path)
     try:
         with tifffile.TiffFile(path) as file:
             part, number = _part(file, member, path)
@@ -71,6 +73,34 @@ def read_tiff(path: Path, *, member: str | None = None, is_label: bool = False) 
     except Exception as error:  # the parser raises whatever a damaged tag leads to
         raise damaged(path) from error
     return _image(array, axes, meta, is_label, path)
+
+
+def _refuse_circles(path: Path) -> None:
+    """Refuse a chain of directories that leads back to one before the last: the parser would follow it for ever."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        start = file.read(16).ljust(16, b"\0")
+        order, big = ">" if start[:2] == b"MM" else "<", b"+" in start[2:4]
+        number, counted = (struct.Struct(f"{order}{each}") for each in (("Q", "Q") if big else ("I", "H")))
+        (place,) = number.unpack_from(start, 8 if big else 4)
+        seen: list[int] = []
+        known: set[int] = set()
+        while place and place not in known:
+            seen.append(place)
+            known.add(place)
+            file.seek(min(place, size))
+            entries = file.read(counted.size)
+            if len(entries) < counted.size:
+                return
+            end = place + counted.size + counted.unpack(entries)[0] * (20 if big else 12)
+            file.seek(min(end, size))
+            following = file.read(number.size)
+            if len(following) < number.size:
+                return
+            (place,) = number.unpack(following)
+    if place and place != seen[-1]:
+        raise damaged(path)
 
 
 def _part(file: Any, member: str | None, path: Path) -> tuple[Any, int]:
