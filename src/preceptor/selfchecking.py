@@ -111,9 +111,9 @@ def selfcheck(
 ) -> Selfcheck:
     """Train what a recipe says on trivial and on indissociable data.
 
-    Kept are the recipe's `prepare`, `task`, `network`, `objective` and `train`, with a constant learning rate and
-    batches of 16 at most. Left out
-    are its augmentation (a flip would turn one trivial class into another), methods, strategy and safeguards.
+    Kept are the recipe's `prepare`, `task`, `network`, `objective` and `train`, with a constant learning rate and batches
+    of 16 at most. Left out are its augmentation (a flip would turn one trivial class into another), methods, strategy and
+    safeguards.
 
     Args:
         recipe: Whose parts are tried; its data is looked at where it is here, for the shape of its images.

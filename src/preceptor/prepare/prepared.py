@@ -110,7 +110,8 @@ class PreparedCase:
         self._masks: Mapping[str, Any] = dict(record["masks"])
         for kind, named in (("image", self._images), ("mask", self._masks)):
             for name, facts in named.items():
-                self._header[f"{kind}:{name}"], facts["is_label"], facts["has_time"]  # noqa: B018  or a KeyError
+                if f"{kind}:{name}" not in self._header or not {"is_label", "has_time"} <= set(facts):
+                    raise ValueError("an array that is not there, or of which too little is said")
                 dict(facts["meta"])
                 if np.array(facts["affine_mm"], float).shape != (4, 4):
                     raise ValueError("no affine")

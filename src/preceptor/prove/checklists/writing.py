@@ -37,7 +37,6 @@ def write_checklist(filled: Checklist, path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write aside and rename, so that the file is never half there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with write_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
     return path

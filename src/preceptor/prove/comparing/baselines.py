@@ -97,7 +97,6 @@ def _trained(
     if tell is not None:
         tell(f"baseline cnn: {told}")
     place = folder / "baselines" / "cnn" / _TOLD
-    place.parent.mkdir(parents=True, exist_ok=True)
     with write_aside(place) as aside:
         aside.write_text(told, encoding="utf-8")
     return answer

@@ -37,7 +37,6 @@ class Explanation:
         for explainer, maps in self.maps.items():
             arrays |= {f"map/{explainer}/{view}": each.astype(np.float32) for view, each in maps.items()}
         facts = {"key": self.key, "target": self.target, "settings": self.settings}
-        path.parent.mkdir(parents=True, exist_ok=True)
         with write_aside(path) as aside, aside.open("wb") as stream:
             np.savez_compressed(stream, facts=np.array(json.dumps(facts, default=str)), **arrays)
 

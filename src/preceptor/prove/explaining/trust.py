@@ -124,7 +124,6 @@ class TrustReport:
             "seconds": self.seconds,
             "notes": list(self.notes),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         with write_aside(path) as aside:
             aside.write_text(json.dumps(finite(record), indent=1), encoding="utf-8")
 
